@@ -1,0 +1,86 @@
+"""What the core can ask for. The set is closed: whoever carries actions out (`net`) handles each, and decides nothing.
+
+Actions are carried out in order. All but `Started`, `Healed` and `Fired` touch a socket; those three say what was decided and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from faultproxy.core.events import Direction, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write `data` to the sink of `direction`, behind all that was sent before."""
+
+    direction: Direction
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendFin:
+    """Send a FIN in `direction`, behind all that was sent: `shutdown(SHUT_WR)` on the sink's leg. The other direction lives on."""
+
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class ResetLeg:
+    """End the leg to `side` with a RST, now; what the kernel has not sent is thrown away (`SO_LINGER {1, 0}`, then close)."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """Close the leg to `side`, behind all that was sent. `linger`: SO_LINGER in seconds; None leaves it off (tcp(7), socket(7))."""
+
+    side: Side
+    linger: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop reading the source of `direction`; its kernel buffer fills, its window closes."""
+
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Read the source of `direction` again."""
+
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`fault` is now active, because of `why`; `offset` is the byte behind which it begins, if bytes started it."""
+
+    fault: str
+    why: str
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """`fault` has ended. `final`: because the connection or the run ended, so it starts nothing."""
+
+    fault: str
+    why: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """`fault` has acted: `what` it did, to `size` bytes at `offset` of `direction`."""
+
+    fault: str
+    what: str
+    direction: Direction | None = None
+    offset: int | None = None
+    size: int | None = None
+
+
+Action = Send | SendFin | ResetLeg | CloseLeg | Pause | Resume | Started | Healed | Fired

@@ -1,0 +1,106 @@
+"""What can happen to a connection, as the core is told. Times are seconds on the run's own clock and never part of an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["c2s", "s2c"]
+"""`c2s` is client to server, `s2c` server to client."""
+
+Side = Literal["client", "server"]
+"""An end of the connection, and the leg of the proxy that faces it."""
+
+DIRECTIONS: tuple[Direction, Direction] = ("c2s", "s2c")
+SIDES: tuple[Side, Side] = ("client", "server")
+SOURCE: dict[Direction, Side] = {"c2s": "client", "s2c": "server"}
+SINK: dict[Direction, Side] = {"c2s": "server", "s2c": "client"}
+FROM: dict[Side, Direction] = {"client": "c2s", "server": "s2c"}
+"""The direction whose bytes come from that side."""
+TO: dict[Side, Direction] = {"client": "s2c", "server": "c2s"}
+"""The direction whose bytes go to that side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A trigger of `fault` was met right before byte `offset` of the direction it was watched in."""
+
+    fault: str
+    offset: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """The upstream has accepted: the server's leg is up. `address` is the one dialled."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """The upstream could not be reached; `why` is the errno's name or `timeout`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Bytes were read: `data` stands at `offset` of what `direction`'s source has sent. `hits` were found in it by `Connection.scan`."""
+
+    direction: Direction
+    offset: int
+    data: bytes
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Eof:
+    """The source of `direction` has sent its FIN, behind byte `offset`."""
+
+    direction: Direction
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReset:
+    """The leg to `side` is dead: its peer sent a RST (`ECONNRESET`, `EPIPE`), or the kernel gave it up (`ETIMEDOUT`, …)."""
+
+    side: Side
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Bytes (or a FIN) wait in the kernel while `direction` is not being read. Told once for each pause."""
+
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Everything sent in `direction` has been taken by the kernel; told only after a `Send` did not go out whole."""
+
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The time named by `deadline()` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Somebody outside (the API, a fixture, a fault of another connection) starts or heals `fault`."""
+
+    fault: str
+    heal: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnds:
+    """The run is over: everything heals, and a heal starts nothing."""
+
+
+Event = Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Drained | Timer | Order | RunEnds

@@ -1,0 +1,53 @@
+"""Every bound of the program in one place, each with its reason. Where a bound is met, reading stops or the act is refused, and it is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+READ_SIZE = 256 * 1024
+"""Bytes taken from one socket in one turn. Larger gains nothing in throughput; smaller costs system calls."""
+
+READ_SIZE_SCARCE = 4 * 1024
+"""The same while the budget of held bytes is used up: what a blocked peer can still make us hold is then this much."""
+
+HELD_PER_DIRECTION = 8 * 2**20
+"""Bytes that the faults of one direction may hold. 8 MiB is 1 s of delay at 67 Mbit/s; reading stops there, as a full link would."""
+
+HELD_TOTAL = 256 * 2**20
+"""Bytes held over all connections. Past it, a direction that already holds something is not read."""
+
+MATCH_LINE = 8 * 1024
+"""The longest line that a regular expression is tried on; a longer one is not matched. Bounds memory and the cost of a bad pattern."""
+
+MATCH_LITERAL = 8 * 1024
+"""The longest literal to look for, so that the tail kept between two reads stays small."""
+
+CONNECTIONS = 10_000
+"""Connections at once, where the limit of open files allows it; each needs two descriptors."""
+
+DESCRIPTORS_SPARE = 64
+"""Descriptors kept free of connections: listeners, the journal, the server's pipes, name resolution."""
+
+DIAL_TIMEOUT = 10.0
+"""Seconds until an upstream that does not answer is given up. Linux alone would try for two minutes."""
+
+ACCEPT_RETRY = 0.1
+"""Seconds until accepting is tried again after the descriptors ran out."""
+
+BACKLOG = 1024
+"""The listen queue when nothing asks for another (the kernel cuts it to net.core.somaxconn)."""
+
+STARTS_SHOWN = 1000
+"""Messages of one kind that `run` prints before it only counts them."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Bytes held by all directions together, kept by those who hold. `spent` asks for more to stop, nothing is thrown away."""
+
+    total: int = HELD_TOTAL
+    held: int = field(default=0)
+
+    @property
+    def spent(self) -> bool:
+        return self.held >= self.total

@@ -1,0 +1,87 @@
+"""The listener's own faults (refusing, not accepting): one timeline each, on the run's clock, and what they make of the listener together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from faultproxy.core.actions import Fired, Healed, Started
+from faultproxy.core.plan import FaultPlan, Listening
+from faultproxy.core.timeline import Timeline
+
+Said = Started | Healed | Fired
+
+
+class Listener:
+    """Decides the state of the listener. Each call answers with what was decided; `state` is what holds now."""
+
+    def __init__(self, plans: Sequence[FaultPlan]) -> None:
+        self._plans = {plan.name: plan for plan in plans}
+        self._timelines = {plan.name: Timeline(plan.schedule) for plan in plans}
+        self._why = {plan.name: "the clock" for plan in plans}
+        self._fired: set[str] = set()
+        self.state = Listening()
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """The names of the faults that are active now."""
+        return tuple(name for name, timeline in self._timelines.items() if timeline.active)
+
+    def open(self, now: float) -> list[Said]:
+        """The clock starts."""
+        for timeline in self._timelines.values():
+            timeline.opened(now, now)
+        return self.due(now)
+
+    def deadline(self) -> float | None:
+        """When `due` wants to be called."""
+        return min((t for timeline in self._timelines.values() if (t := timeline.deadline()) is not None), default=None)
+
+    def due(self, now: float) -> list[Said]:
+        """Takes every step whose time has come."""
+        said: list[Said] = []
+        for name, timeline in self._timelines.items():
+            while (step := timeline.step(now)) is not None:
+                said.append(Started(name, self._why[name]) if step == "start" else Healed(name, "its time is over"))
+                self._fired.discard(name)
+        return said + self._renew()
+
+    def order(self, fault: str, heal: bool, why: str, now: float, final: bool = False) -> list[Said]:
+        """Starts or heals a fault by name; one that is not the listener's is no business of it."""
+        timeline = self._timelines.get(fault)
+        if timeline is None:
+            return []
+        if heal:
+            if not timeline.active:
+                return []
+            timeline.heal()
+            return [Healed(fault, why, final), *self._renew()]
+        if timeline.trigger(now):
+            self._why[fault] = why
+        return self.due(now)
+
+    def end(self) -> list[Said]:
+        """The run is over: everything heals and nothing starts again."""
+        said: list[Said] = [Healed(name, "the run ends", final=True) for name in self.active]
+        for timeline in self._timelines.values():
+            timeline.stop()
+        return said + self._renew()
+
+    def waiting(self) -> list[Said]:
+        """A client waits in the queue while nobody is accepted: the faults that stall have now acted, once for each start."""
+        stalling = [name for name in self.active if (hook := self._plans[name].listen) is not None and hook(Listening()).stalled]
+        return [self._fire(name, "left a client waiting in the accept queue") for name in stalling if name not in self._fired]
+
+    def _fire(self, name: str, what: str) -> Fired:
+        self._fired.add(name)
+        return Fired(name, what)
+
+    def _renew(self) -> list[Said]:
+        state = Listening()
+        for name in self.active:
+            hook = self._plans[name].listen
+            if hook is not None:
+                state = hook(state)
+        self.state = state
+        # Nobody is told of a SYN that the kernel refused, so closing the port is itself the act.
+        closing = [name for name in self.active if (hook := self._plans[name].listen) is not None and hook(Listening()).closed]
+        return [self._fire(name, "closed the port: every SYN is answered with a RST") for name in closing if name not in self._fired]

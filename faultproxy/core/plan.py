@@ -1,0 +1,101 @@
+"""What the core knows of a fault: when, where, and the hooks by which it acts. Which kind it is, the core never asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Literal
+
+from faultproxy.core.events import DIRECTIONS, Direction
+from faultproxy.core.match import Count
+from faultproxy.core.rng import Chance
+from faultproxy.core.stage import Stage
+from faultproxy.core.timeline import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who has connected. `address` is empty on a unix socket. A member of a crowd, or a probe, has a name and a number from 1."""
+
+    address: str = ""
+    port: int = 0
+    role: Literal["outsider", "crowd", "probe"] = "outsider"
+    name: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which connections a fault concerns. Probes only if named."""
+
+    ordinals: frozenset[int] | None = None
+    count: Count = Count()
+    source: IPv4Network | IPv6Network | None = None
+    crowd: str | None = None
+    probe: str | None = None
+
+    @property
+    def everybody(self) -> bool:
+        """Whether it leaves nobody out (but probes)."""
+        return self == Selection()
+
+    def concerns(self, peer: Peer, ordinal: int) -> bool:
+        """Whether the connection belongs to those that `count` then goes through."""
+        if self.probe is not None:
+            return peer.role == "probe" and peer.name == self.probe
+        if peer.role == "probe" or (self.crowd is not None and (peer.role, peer.name) != ("crowd", self.crowd)):
+            return False
+        if self.ordinals is not None and ordinal not in self.ordinals:
+            return False
+        return self.source is None or (peer.address != "" and ip_address(peer.address.partition("%")[0]) in self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Kernel buffers of the two legs in bytes (SO_RCVBUF, SO_SNDBUF), to be set before `listen` and `connect`; None: the kernel's own."""
+
+    client_rcvbuf: int | None = None
+    client_sndbuf: int | None = None
+    server_rcvbuf: int | None = None
+    server_sndbuf: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """How the upstream is dialled: after `delay` seconds, from `address` (empty: any) and one of the ports from `ports[0]` to `ports[1]`."""
+
+    delay: float = 0.0
+    address: str = ""
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What the listener does: `closed` refuses (RST to the SYN), `stalled` accepts nobody, `backlog` bounds the queue (None: as usual)."""
+
+    closed: bool = False
+    stalled: bool = False
+    backlog: int | None = None
+
+
+StageMaker = Callable[[Direction, Chance, object], Stage]
+"""Makes the stage of one direction of one connection, from its stream of chance and what `shared` made for all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """One fault of a scenario, ready to run. A hook that is None is not the fault's business."""
+
+    name: str
+    kind: str
+    schedule: Schedule = Schedule()
+    selection: Selection = Selection()
+    directions: tuple[Direction, ...] = DIRECTIONS
+    stage: StageMaker | None = None
+    shared: Callable[[], object] | None = None
+    sockets: Callable[[Sockets], Sockets] | None = None
+    dial: Callable[[Dial, Chance], Dial] | None = None
+    listen: Callable[[Listening], Listening] | None = None
+    may_not_fire: bool = False
+    tags: tuple[str, ...] = field(default=())

@@ -1,0 +1,242 @@
+"""A run: all connections of one proxy, its listener, and what reaches from one connection to another (chains, orders, the seed)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from faultproxy.core.actions import Action, Fired, Healed, Started
+from faultproxy.core.connection import Connection
+from faultproxy.core.events import DIRECTIONS, Direction, Event, Order, RunEnds
+from faultproxy.core.limits import Budget
+from faultproxy.core.listener import Listener, Said
+from faultproxy.core.match import Count, Counter
+from faultproxy.core.plan import FaultPlan, Peer, Sockets
+from faultproxy.core.rng import Chance, stream
+from faultproxy.core.timeline import AfterBytes, OnFin, OnMatch, OnOther, Schedule
+
+Watch = Callable[[float, Connection | None, Event | str, Sequence[Action]], None]
+"""Told of every decision: time, connection (None: the listener), the event (or a word for the listener's), and the actions."""
+Outcome = list[tuple[Connection, list[Action]]]
+"""Actions to be carried out, by connection."""
+
+
+@dataclass(slots=True)
+class FaultStats:
+    """What one fault has done so far. `where` counts the places (connections, listener) in which it is active."""
+
+    name: str
+    kind: str
+    starts: int = 0
+    where: int = 0
+    fired: int = 0
+    heals: int = 0
+    chosen: int = 0
+    last: str = ""
+
+
+@dataclass(slots=True)
+class _Entry:
+    plan: FaultPlan
+    counter: Counter
+    stats: FaultStats
+    ordered: str = ""
+    """Why it was started by hand for everybody; empty: it was not. A connection that opens meanwhile starts it too."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Decides for all connections of one proxy. `seed` names every stream of chance; `watch` is told of each decision."""
+
+    plans: Sequence[FaultPlan]
+    seed: int
+    clock_start: float
+    sockets: Sockets = Sockets()
+    watch: Watch | None = None
+    budget: Budget = field(default_factory=Budget)
+    opened: int = 0
+    connections: dict[int, Connection] = field(default_factory=dict)
+    listener: Listener = field(init=False)
+    _entries: dict[str, _Entry] = field(init=False)
+    _remote: tuple[FaultPlan, ...] = field(init=False)
+    _shared: dict[tuple[Direction, str], object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._entries = {
+            plan.name: _Entry(
+                plan, Counter(plan.selection.count, stream(self.seed, "connections", plan.name)), FaultStats(plan.name, plan.kind)
+            )
+            for plan in self.plans
+        }
+        self.listener = Listener([plan for plan in self.plans if plan.listen is not None])
+        # A fault of the listener that bytes or a FIN start has to be watched for in every connection.
+        self._remote = tuple(
+            FaultPlan(plan.name, plan.kind, schedule=Schedule(plan.schedule.trigger, times=plan.schedule.times, lasts=0.0))
+            for plan in self.plans
+            if plan.listen is not None and isinstance(plan.schedule.trigger, AfterBytes | OnMatch | OnFin)
+        )
+        self._shared = {
+            (direction, plan.name): plan.shared()
+            for plan in self.plans
+            if plan.shared is not None
+            for direction in plan.directions
+        }
+
+    @property
+    def stats(self) -> list[FaultStats]:
+        """What each fault has done, in file order."""
+        return [entry.stats for entry in self._entries.values()]
+
+    @property
+    def listener_sockets(self) -> Sockets:
+        """The buffers to set before `listen`: those that faults want for everybody. The others are set on the accepted socket."""
+        sockets = self.sockets
+        for plan in self.plans:
+            if plan.sockets is not None and plan.selection.everybody:
+                sockets = plan.sockets(sockets)
+        return sockets
+
+    def open(self, now: float) -> Outcome:
+        """The listener is up."""
+        return self._listened(self.listener.open(now), now, "open")
+
+    def deadline(self) -> float | None:
+        """When the listener's faults want `due`."""
+        return self.listener.deadline()
+
+    def due(self, now: float) -> Outcome:
+        """Something of the listener's is due."""
+        return self._listened(self.listener.due(now), now, "timer")
+
+    def waiting(self, now: float) -> Outcome:
+        """A client waits to be accepted while the listener is stalled."""
+        return self._listened(self.listener.waiting(), now, "waiting")
+
+    def admit(self, peer: Peer, now: float) -> tuple[Connection | None, Outcome]:
+        """A client has connected. None: no fault has anything to do with it, so nobody needs to be asked about it."""
+        if peer.role == "outsider":
+            self.opened += 1
+        ordinal = self.opened if peer.role == "outsider" else peer.number
+        chosen = [entry for entry in self._entries.values() if entry.plan.listen is None and self._chooses(entry, peer, ordinal)]
+        if not chosen and not self._remote:
+            return None, []
+        plans = [*(entry.plan for entry in chosen), *self._remote]
+        who = (peer.role, peer.name, ordinal)
+        chances: dict[tuple[str, str], Chance] = {}
+        for plan in plans:
+            chances["", plan.name] = stream(self.seed, *who, "", plan.name)
+            for direction in DIRECTIONS if plan.stage is not None else ():
+                chances[direction, plan.name] = stream(self.seed, *who, direction, plan.name)
+        connection = Connection(
+            ordinal, peer, plans, chances=chances, shared=self._shared, clock_start=self.clock_start, budget=self.budget
+        )
+        self.connections[id(connection)] = connection
+        for entry in chosen:
+            entry.stats.chosen += 1
+        outcome: Outcome = []
+        self._tell(connection, connection.open(now), now, "open", outcome)
+        for entry in chosen:
+            if entry.ordered:
+                self._pass(connection, Order(entry.plan.name, False, entry.ordered), now, outcome)
+        return connection, outcome
+
+    def dial(self, connection: Connection, actions: Sequence[Action], now: float) -> None:
+        """Notes what the faults decided about dialling (`Connection.dial`)."""
+        self._tell(connection, list(actions), now, "dial", [])
+
+    def handle(self, connection: Connection, event: Event, now: float) -> Outcome:
+        """Passes an event to a connection; the outcome may concern others too, by chains."""
+        outcome: Outcome = []
+        self._pass(connection, event, now, outcome)
+        return outcome
+
+    def close(self, connection: Connection) -> None:
+        """The connection is over and its sockets are closed."""
+        self.connections.pop(id(connection), None)
+
+    def order(self, fault: str, heal: bool, why: str, now: float) -> Outcome:
+        """Starts or heals a fault wherever it was chosen, and for connections that open until it is healed."""
+        entry = self._entries[fault]
+        entry.ordered = "" if heal else why
+        if entry.plan.listen is not None:
+            return self._listened(self.listener.order(fault, heal, why, now), now, "order")
+        outcome: Outcome = []
+        for connection in list(self.connections.values()):
+            if fault in connection.faults:
+                self._pass(connection, Order(fault, heal, why), now, outcome)
+        return outcome
+
+    def end(self, now: float) -> Outcome:
+        """Everything heals; nothing starts again."""
+        outcome = self._listened(self.listener.end(), now, "end")
+        for connection in list(self.connections.values()):
+            self._pass(connection, RunEnds(), now, outcome)
+        return outcome
+
+    def never_fired(self) -> list[FaultStats]:
+        """The faults that have not acted although the scenario wants them to."""
+        return [entry.stats for entry in self._entries.values() if not entry.stats.fired and not entry.plan.may_not_fire]
+
+    # ------------------------------------------------------------------
+
+    def _chooses(self, entry: _Entry, peer: Peer, ordinal: int) -> bool:
+        selection = entry.plan.selection
+        if not selection.concerns(peer, ordinal):
+            return False
+        if selection.count == Count():
+            return True
+        return entry.counter.chooses(stream(self.seed, peer.role, peer.name, ordinal, "connections", entry.plan.name))
+
+    def _pass(self, connection: Connection, event: Event, now: float, outcome: Outcome) -> None:
+        self._tell(connection, connection.handle(event, now), now, event, outcome)
+
+    def _tell(self, connection: Connection, actions: list[Action], now: float, event: Event | str, outcome: Outcome) -> None:
+        if self.watch is not None:
+            self.watch(now, connection, event, actions)
+        if actions:
+            outcome.append((connection, actions))
+            self._note(actions, connection, now, outcome)
+
+    def _listened(self, said: Iterable[Said], now: float, event: str) -> Outcome:
+        outcome: Outcome = []
+        actions: list[Action] = list(said)
+        if actions:
+            if self.watch is not None:
+                self.watch(now, None, event, actions)
+            self._note(actions, None, now, outcome)
+        return outcome
+
+    def _note(self, actions: Sequence[Action], connection: Connection | None, now: float, outcome: Outcome) -> None:
+        for action in actions:
+            if type(action) is Fired:
+                stats = self._entries[action.fault].stats
+                stats.fired += 1
+                stats.last = action.what
+            elif type(action) is Started or type(action) is Healed:
+                self._turned(action, connection, now, outcome)
+
+    def _turned(self, action: Started | Healed, connection: Connection | None, now: float, outcome: Outcome) -> None:
+        entry = self._entries[action.fault]
+        starts = isinstance(action, Started)
+        if entry.plan.listen is not None and connection is not None:
+            # The watcher in a connection saw what starts a fault of the listener.
+            if isinstance(action, Started):
+                outcome += self._listened(self.listener.order(action.fault, False, action.why, now), now, "order")
+            return
+        entry.stats.starts += starts
+        entry.stats.heals += not starts
+        entry.stats.where += 1 if starts else -1
+        if isinstance(action, Healed) and action.final:
+            return
+        trigger = OnOther(action.fault, heals=not starts)
+        why = f"{action.fault} {'started' if starts else 'healed'}"
+        for other in self._entries.values():
+            name = other.plan.name
+            if other.plan.schedule.trigger != trigger or (connection is not None and name in connection.faults):
+                continue
+            if other.plan.listen is not None:
+                outcome += self._listened(self.listener.order(name, False, why, now), now, "order")
+                continue
+            for target in list(self.connections.values()):
+                if name in target.faults:
+                    self._pass(target, Order(name, False, why), now, outcome)

@@ -1,0 +1,38 @@
+"""The errors of faultproxy, named by who must act."""
+
+from __future__ import annotations
+
+
+class FaultproxyError(Exception):
+    """Anything that a user is told in one clear message instead of a traceback."""
+
+    exit_code = 1
+
+
+class ScenarioError(FaultproxyError):
+    """The scenario file or the command line is wrong: whoever wrote it must act.
+
+    `mistakes` holds every mistake found, each already as ``file:line: path: what is wrong``.
+    """
+
+    exit_code = 2
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class ListenError(FaultproxyError):
+    """The proxy cannot listen where it was told to: port taken, no such address, no permission."""
+
+    exit_code = 2
+
+
+class UpstreamError(FaultproxyError):
+    """What stands behind the proxy cannot be had: the server did not start, or was never ready."""
+
+
+class CapabilityError(FaultproxyError):
+    """This machine or this user cannot do what the scenario needs. The message names what is missing and the way out."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""Faults that act on opening and closing."""

@@ -1,0 +1,1 @@
+"""Faults that act on TCP segments and UDP datagrams."""

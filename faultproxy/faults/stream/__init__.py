@@ -1,0 +1,1 @@
+"""Faults that act on the bytes of one direction."""

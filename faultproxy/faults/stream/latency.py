@@ -1,0 +1,104 @@
+"""`latency`: bytes arrive later, one way."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from faultproxy.core import rng
+from faultproxy.core.events import Direction
+from faultproxy.core.rng import Chance
+from faultproxy.core.stage import NOTHING, Act, Chunk, Fin, Item, Items, Rst, Stage
+from faultproxy.faults.base import StreamFault
+from faultproxy.faults.fields import Duration, Share
+
+_DEVIATION = {"uniform": rng.uniform, "normal": rng.normal, "pareto": rng.pareto, "paretonormal": rng.paretonormal}
+
+
+class Latency(StreamFault):
+    """Delays what travels in `direction` by `delay`, one way: with `both`, a round trip takes twice as long.
+
+    `jitter` varies the delay, drawn anew for each arrival (bytes that arrive at one moment share it); nothing overtakes, so a byte
+    that drew a short delay waits for the ones before it. With `uniform` the delay lies within `delay` ± `jitter`; the other
+    distributions take `jitter` as their standard deviation, as netem does. `correlation` ties each draw to the one before.
+    A FIN and a RST keep their place behind the last byte. Healing releases what is held, at once and in order.
+    """
+
+    example: ClassVar[str] = 'kind = "latency"\ndirection = "s2c"\ndelay = "200ms"\njitter = "50ms"\n'
+
+    kind: Literal["latency"] = "latency"
+    delay: Duration = Field(description="how much later, one way")
+    jitter: Duration = Field(0.0, description="how much the delay varies")
+    distribution: Literal["uniform", "normal", "pareto", "paretonormal"] = Field("uniform", description="how it varies")
+    correlation: Share = Field(0.0, description="how much of a draw is the draw before")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.delay == 0 and self.jitter == 0:
+            raise ValueError("neither `delay` nor `jitter` is above zero: it would do nothing")
+        return self
+
+    def stage(self, direction: Direction, chance: Chance, shared: object) -> Stage:
+        """A queue with a release time for each item."""
+        return _Latency(self, chance)
+
+
+class _Latency(Stage):
+    def __init__(self, fault: Latency, chance: Chance) -> None:
+        self._delay, self._jitter, self._correlation = fault.delay, fault.jitter, fault.correlation
+        self._deviation = _DEVIATION[fault.distribution]
+        self._chance = chance
+        self._queue: deque[tuple[float, Item]] = deque()
+        self._arrived: float | None = None
+        self._last_deviation = 0.0
+        self._release = 0.0
+
+    def chunk(self, chunk: Chunk, now: float) -> Items:
+        self.held += len(chunk.data)
+        return self._hold(chunk, now)
+
+    def fin(self, now: float) -> Items:
+        return self._hold(Fin(), now)
+
+    def rst(self, now: float) -> Items:
+        return self._hold(Rst(), now)
+
+    def deadline(self) -> float | None:
+        return self._queue[0][0] if self._queue else None
+
+    def due(self, now: float) -> Items:
+        out: list[Item] = []
+        while self._queue and self._queue[0][0] <= now:
+            release, item = self._queue.popleft()
+            out.append(item)
+            if isinstance(item, Chunk):
+                self.held -= len(item.data)
+                out.append(Act("delayed", item.offset, len(item.data)))
+            else:
+                out.append(Act(f"delayed the {'FIN' if isinstance(item, Fin) else 'RST'}"))
+        return out
+
+    def heal(self, now: float) -> Items:
+        out = [item for _, item in self._queue]
+        self._queue.clear()
+        self.held = 0
+        self._arrived = None
+        self._release = 0.0
+        return out
+
+    def _hold(self, item: Item, now: float) -> Items:
+        # One draw for each moment of arrival, however the bytes of that moment were cut.
+        if now != self._arrived:
+            self._arrived = now
+            self._release = max(self._release, now + self._draw())
+        self._queue.append((self._release, item))
+        return NOTHING
+
+    def _draw(self) -> float:
+        if not self._jitter:
+            return self._delay
+        fresh = self._deviation(self._chance)
+        deviation = self._last_deviation = self._correlation * self._last_deviation + (1 - self._correlation) * fresh
+        return max(0.0, self._delay + self._jitter * deviation)
