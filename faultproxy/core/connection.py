@@ -26,7 +26,7 @@ ALL = sys.maxsize
 
 
 class _Leg:
-    __slots__ = ("got_fin", "gone", "sent_fin")
+    __slots__ = ("gone", "got_fin", "sent_fin")
 
     def __init__(self) -> None:
         self.got_fin = self.sent_fin = self.gone = False
@@ -136,7 +136,7 @@ class Connection:
         """The offset up to which bytes of this direction may pass unseen (`ALL`: any number). A FIN or RST must always be told."""
         if self._pipes[direction].busy:
             return -1
-        if any([search.fault.timeline.waiting for search in self._searches[direction]]):
+        if any(search.fault.timeline.waiting for search in self._searches[direction]):
             return -1
         limit = ALL
         for fault, trigger in self._counts[direction]:

@@ -1,4 +1,6 @@
-"""Every bound of the program in one place, each with its reason. Where a bound is met, reading stops or the act is refused, and it is said."""
+"""Every bound of the program in one place, each with its reason.
+
+Where a bound is met, reading stops or the act is refused, and it is said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The listener's own faults (refusing, not accepting): one timeline each, on the run's clock, and what they make of the listener together."""
+"""The listener's own faults (refusing, not accepting).
+
+One timeline each, on the run's clock, and what they make of the listener together.
+"""
 
 from __future__ import annotations
 

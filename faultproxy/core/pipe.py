@@ -152,12 +152,12 @@ class Pipe:
         held = self._counted
         if held and (held >= HELD_PER_DIRECTION or self._budget.spent):
             return False
-        return all([self._slots[index].stage.reading for index in self._live])
+        return all(self._slots[index].stage.reading for index in self._live)
 
     @property
     def busy(self) -> bool:
         """Whether bytes must be shown to the pipe: a fault acts on them, or they would overtake what is held, or must be discarded."""
-        return self.ended or any([self._slots[i].stage.touches_data or self._slots[i].begins is not None for i in self._live])
+        return self.ended or any(self._slots[i].stage.touches_data or self._slots[i].begins is not None for i in self._live)
 
     def discard(self) -> None:
         """The sink is gone: whatever is held, and whatever still comes, has nowhere to go."""

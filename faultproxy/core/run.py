@@ -76,10 +76,7 @@ class Run:
             if plan.listen is not None and isinstance(plan.schedule.trigger, AfterBytes | OnMatch | OnFin)
         )
         self._shared = {
-            (direction, plan.name): plan.shared()
-            for plan in self.plans
-            if plan.shared is not None
-            for direction in plan.directions
+            (direction, plan.name): plan.shared() for plan in self.plans if plan.shared is not None for direction in plan.directions
         }
 
     @property

@@ -1,4 +1,5 @@
-"""When a fault starts and heals in one connection (or on the listener): a clock-free account of `at`, `after`, `lasts`, `every`, `times`."""
+"""When a fault starts and heals in one connection (or on the listener),
+a clock-free account of `at`, `after`, `lasts`, `every`, `times`."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class _Latency(Stage):
     def due(self, now: float) -> Items:
         out: list[Item] = []
         while self._queue and self._queue[0][0] <= now:
-            release, item = self._queue.popleft()
+            _release, item = self._queue.popleft()
             out.append(item)
             if isinstance(item, Chunk):
                 self.held -= len(item.data)
