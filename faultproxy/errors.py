@@ -36,3 +36,9 @@ class CapabilityError(FaultproxyError):
     """This machine or this user cannot do what the scenario needs. The message names what is missing and the way out."""
 
     exit_code = 4
+
+
+class JournalError(FaultproxyError):
+    """The file is no journal that this version can replay: foreign, empty, damaged, or written by a later version."""
+
+    exit_code = 2

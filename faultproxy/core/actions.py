@@ -16,6 +16,8 @@ class Send:
 
     direction: Direction
     data: bytes
+    injected: bool = False
+    """A fault has made these bytes up. What was read is bounded, because reading stops; this is not, so it may be dropped at a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """`fault` has ended. `final`: because the connection or the run ended, so it starts nothing."""
+    """`fault` has ended. `final`: it starts nothing, because the connection or the run has ended, or the fault starts again at once."""
 
     fault: str
     why: str

@@ -39,8 +39,14 @@ ACCEPT_RETRY = 0.1
 BACKLOG = 1024
 """The listen queue when nothing asks for another (the kernel cuts it to net.core.somaxconn)."""
 
+JOURNAL_BUFFER = 64 * 1024
+"""Characters of the journal kept before they are written: one system call for some hundred lines."""
+
 STARTS_SHOWN = 1000
 """Messages of one kind that `run` prints before it only counts them."""
+
+SCENARIO_FILE = 2**20
+"""The largest scenario file that is read, in bytes. The longest we know of has four thousand; a log given by mistake has more."""
 
 
 @dataclass(slots=True)

@@ -25,6 +25,11 @@ class Listener:
         self.state = Listening()
 
     @property
+    def idle(self) -> bool:
+        """Whether it has no faults at all, and so never anything to say."""
+        return not self._plans
+
+    @property
     def active(self) -> tuple[str, ...]:
         """The names of the faults that are active now."""
         return tuple(name for name, timeline in self._timelines.items() if timeline.active)
@@ -44,7 +49,7 @@ class Listener:
         said: list[Said] = []
         for name, timeline in self._timelines.items():
             while (step := timeline.step(now)) is not None:
-                said.append(Started(name, self._why[name]) if step == "start" else Healed(name, "its time is over"))
+                said.append(Healed(name, "its time is over") if step == "heal" else Started(name, self._why[name]))
                 self._fired.discard(name)
         return said + self._renew()
 

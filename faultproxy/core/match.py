@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from faultproxy.core.limits import MATCH_LINE
@@ -111,6 +112,16 @@ class Count:
     def every_one(self) -> bool:
         """Whether it chooses all there is."""
         return self == Count()
+
+    def chooses(self, number: int, drawn: Callable[[int], bool]) -> bool:
+        """Whether that one of a numbered series (from 1) is chosen, in whatever order they come; `drawn` tells the luck of each."""
+        index = number - 1
+        if index < self.skip or (index - self.skip) % self.step or not (self.share >= 1 or drawn(number)):
+            return False
+        if self.take is None:
+            return True
+        before = range(self.skip, index, self.step)
+        return (len(before) if self.share >= 1 else sum(drawn(other + 1) for other in before)) < self.take
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from faultproxy.core.limits import HELD_PER_DIRECTION, Budget
-from faultproxy.core.stage import Act, Chunk, Fin, Item, Items, Rst, Stage
+from faultproxy.core.stage import Act, Broken, Chunk, Close, Fin, Item, Items, Rst, Stage
 
 Emit = Callable[[Item], None]
 """Takes what has come through: Chunk, Fin, Rst, Close or Broken."""
@@ -21,50 +22,62 @@ AFTER_FIN = sys.maxsize
 class Slot:
     """A stage in its place in the pipe, with where it begins."""
 
-    __slots__ = ("active", "begins", "name", "stage")
+    __slots__ = ("active", "closing", "holds_fin", "name", "places", "stage")
 
     def __init__(self, name: str, stage: Stage) -> None:
         self.name = name
         self.stage = stage
         self.active = False
-        self.begins: int | None = None
-        """The offset that the stream has not reached yet, where the fault begins; None once it has."""
+        self.places: deque[tuple[int, int]] = deque()
+        """Where the fault begins, ahead of the stream, and the offset to tell; several only where a momentary one starts often."""
+        self.holds_fin = False
+        """A FIN has come to the stage and not left it."""
+        self.closing: Close | None = None
+        """The stage was shown a FIN in place of this, which is what must come out."""
 
     def take(self, item: Item, now: float) -> Items:
         """What passes on when `item` comes to this slot, which is active."""
-        stage = self.stage
-        if self.begins is not None:
-            return self._approach(item, self.begins, now)
-        kind = type(item)
-        if kind is Chunk:
-            return stage.chunk(item, now)  # type: ignore[arg-type]
-        if kind is Fin:
-            return stage.fin(now)
-        if kind is Rst:
-            return stage.rst(now)
-        return (item,)
+        return self._approach(item, now) if self.places else self._show(item, now)
 
-    def _approach(self, item: Item, begins: int, now: float) -> Items:
+    def _show(self, item: Item, now: float) -> Items:
+        stage = self.stage
+        if isinstance(item, Chunk):
+            return stage.chunk(item, now)
+        if isinstance(item, Rst):
+            return stage.rst(now)
+        if isinstance(item, Fin | Close):
+            self.closing = item if isinstance(item, Close) else None
+            self.holds_fin = True
+            return stage.fin(now)
+        return (item,)  # Broken: nobody holds it up
+
+    def _approach(self, item: Item, now: float) -> Items:
         out: list[Item] = []
-        if isinstance(item, Chunk) and item.offset < begins:
-            before, item = item.split(begins - item.offset)
-            out.append(before)
-            if before.end < begins:
-                return out
-        elif isinstance(item, Fin) and begins == AFTER_FIN:
-            self.begins = None
-            return [item, *self.stage.reached(begins, now)]
-        self.begins = None
-        out += self.stage.reached(begins, now)
+        while self.places:
+            place, told = self.places[0]
+            if isinstance(item, Chunk) and item.offset < place:
+                if item.end < place:
+                    return [*out, item]
+                before, item = item.split(place - item.offset)
+                out.append(before)
+            elif isinstance(item, Fin | Close) and place == AFTER_FIN:
+                self.places.popleft()
+                return [*out, item, *self.stage.reached(told, now)]
+            elif isinstance(item, Rst | Broken):
+                # What stood before the place was thrown away, or this would be behind it: the stream never gets there.
+                self.places.clear()
+                break
+            self.places.popleft()
+            out += self.stage.reached(told, now)
         if not isinstance(item, Chunk) or item.data:
-            out += self.take(item, now)
+            out += self._show(item, now)
         return out
 
 
 class Pipe:
     """The stages of one direction. `emit` gets what comes out, `report` what the faults did."""
 
-    __slots__ = ("_budget", "_counted", "_emit", "_live", "_report", "_slots", "dead", "ended", "entered")
+    __slots__ = ("_budget", "_counted", "_emit", "_live", "_report", "_slots", "_waits", "dead", "ended", "entered")
 
     def __init__(self, stages: Sequence[tuple[str, Stage]], emit: Emit, report: Report, budget: Budget) -> None:
         self._slots = [Slot(name, stage) for name, stage in stages]
@@ -73,6 +86,7 @@ class Pipe:
         self._report = report
         self._budget = budget
         self._counted = 0
+        self._waits = False
         self.entered = 0
         """Bytes that the source has sent, as far as the core was told."""
         self.ended = False
@@ -84,6 +98,7 @@ class Pipe:
         """Something arrives from the source."""
         if isinstance(item, Chunk):
             self.entered = item.end
+        self._waits = False
         if not self.dead:
             self._enter(0, item, now)
             self._count()
@@ -92,42 +107,53 @@ class Pipe:
         """Starts every stage of that fault; its place is behind byte `offset`, or None: wherever the stream is now."""
         if self.dead:
             return
+        told = self.entered if offset is None or offset == AFTER_FIN else offset
         for index, slot in enumerate(self._slots):
             if slot.name != fault:
                 continue
-            ahead = offset is not None and any(self._slots[i].stage.held for i in self._live if i < index)
-            slot.active, slot.begins = True, offset if ahead else None
-            if index not in self._live:
+            ahead = [self._slots[live] for live in self._live if live < index]
+            if not slot.active:
+                slot.active = True
                 self._live = sorted([*self._live, index])
-            self._pass(index, slot.stage.start(now), now)
-            if not ahead:
-                self._pass(index, slot.stage.reached(self.entered if offset is None else offset, now), now)
+                self._pass(index, slot.stage.start(now), now)
+            if offset is not None and any(other.stage.held or other.holds_fin for other in ahead):
+                slot.places.append((offset, told))
+            else:
+                self._pass(index, slot.stage.reached(told, now), now)
+            if self._waits and not slot.stage.reading:  # it was told before this stage was there
+                self._pass(index, slot.stage.waiting(now), now)
         self._count()
 
     def heal(self, fault: str, now: float) -> None:
         """Heals every stage of that fault; what it held goes on to the stages behind it, in order."""
         for index, slot in enumerate(self._slots):
             if slot.name == fault and slot.active:
-                slot.active, slot.begins = False, None
+                slot.active = False
+                slot.places.clear()
                 self._live.remove(index)
                 self._pass(index, slot.stage.heal(now), now)
+                slot.holds_fin = False
         self._count()
 
     def waiting(self, now: float) -> None:
         """Something waits in the kernel while the pipe is not reading."""
+        self._waits = True
         for index in tuple(self._live):
             if not self._slots[index].stage.reading:
                 self._pass(index, self._slots[index].stage.waiting(now), now)
 
     def due(self, now: float) -> None:
         """Lets every stage act whose time has come."""
+        acted = False
         for index in tuple(self._live):
             stage = self._slots[index].stage
             while (deadline := stage.deadline()) is not None and deadline <= now:
+                acted = True
                 self._pass(index, stage.due(now), now)
                 if stage.deadline() == deadline:
                     break
-        self._count()
+        if acted:
+            self._count()
 
     def deadline(self) -> float | None:
         """The earliest time that any stage waits for."""
@@ -149,6 +175,8 @@ class Pipe:
     @property
     def reading(self) -> bool:
         """Whether the source may be read: no stage forbids it, and the bounds are not met."""
+        if not self._live:
+            return True
         held = self._counted
         if held and (held >= HELD_PER_DIRECTION or self._budget.spent):
             return False
@@ -157,30 +185,41 @@ class Pipe:
     @property
     def busy(self) -> bool:
         """Whether bytes must be shown to the pipe: a fault acts on them, or they would overtake what is held, or must be discarded."""
-        return self.ended or any(self._slots[i].stage.touches_data or self._slots[i].begins is not None for i in self._live)
+        return self.ended or any(self._slots[i].stage.touches_data or self._slots[i].places for i in self._live)
 
     def discard(self) -> None:
         """The sink is gone: whatever is held, and whatever still comes, has nowhere to go."""
         self.ended = self.dead = True
 
-    def release(self) -> None:
-        """The connection is over: give the budget back."""
+    def release(self, now: float) -> None:
+        """The connection is over: what is held has nowhere to go, and what the stages share with other connections is given back."""
+        for index in self._live:
+            slot = self._slots[index]
+            if slot.stage.held:  # it has acted, although nothing of it got out
+                self._report(slot.name, Act("held bytes until the connection was over", size=slot.stage.held))
+            slot.stage.heal(now)
+        self._live = []
         self._budget.held -= self._counted
         self._counted = 0
 
     def _count(self) -> None:
         held = self.held
-        self._budget.held += held - self._counted
-        self._counted = held
+        if held != self._counted:
+            self._budget.held += held - self._counted
+            self._counted = held
 
     def _pass(self, index: int, items: Items, now: float) -> None:
         # An Act stands behind the item it speaks of: where that was discarded, nothing was done and nothing is reported.
-        name, accepted = self._slots[index].name, True
+        slot, accepted = self._slots[index], True
         for item in items:
-            if type(item) is not Act:
-                accepted = self._enter(index + 1, item, now)
-            elif accepted:
-                self._report(name, item)
+            if isinstance(item, Act):
+                if accepted:
+                    self._report(slot.name, item)
+                continue
+            if isinstance(item, Fin):
+                slot.holds_fin = False
+                item = slot.closing or item  # noqa: PLW2901
+            accepted = self._enter(index + 1, item, now)
 
     def _enter(self, index: int, item: Item, now: float) -> bool:
         """Takes an item to the first live slot from `index` on, or out. False if it was discarded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
 from faultproxy.core.events import DIRECTIONS, Direction
@@ -48,7 +48,13 @@ class Selection:
             return False
         if self.ordinals is not None and ordinal not in self.ordinals:
             return False
-        return self.source is None or (peer.address != "" and ip_address(peer.address.partition("%")[0]) in self.source)
+        return self.source is None or (peer.address != "" and _address(peer) in self.source)
+
+
+def _address(peer: Peer) -> IPv4Address | IPv6Address:
+    address = ip_address(peer.address.partition("%")[0])
+    # A listener for both families names IPv4 clients as ::ffff:10.0.0.1 (RFC 4291, 2.5.5.2).
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,21 @@ class Sockets:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """How the upstream is dialled: after `delay` seconds, from `address` (empty: any) and one of the ports from `ports[0]` to `ports[1]`."""
+    """How the upstream is dialled: after `delay` seconds, from `address` (empty: any) and a port from `ports[0]` to `ports[1]`."""
 
     delay: float = 0.0
     address: str = ""
     ports: tuple[int, int] | None = None
+
+    def difference(self, before: Dial) -> str:
+        """What is otherwise than in `before`, in words."""
+        parts = []
+        if self.delay != before.delay:
+            parts.append(f"dialled {self.delay:.3f} s late")
+        if self.address != before.address or self.ports != before.ports:
+            ports = f" port {self.ports[0]}-{self.ports[1]}" if self.ports else ""
+            parts.append(f"dialled from {self.address or 'any address'}{ports}")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,22 @@ from faultproxy.core.plan import FaultPlan, Peer, Sockets
 from faultproxy.core.rng import Chance, stream
 from faultproxy.core.timeline import AfterBytes, OnFin, OnMatch, OnOther, Schedule
 
-Watch = Callable[[float, Connection | None, Event | str, Sequence[Action]], None]
-"""Told of every decision: time, connection (None: the listener), the event (or a word for the listener's), and the actions."""
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A client has connected, as number `ordinal`; `open` follows for the connection if any fault has to do with it."""
+
+    peer: Peer
+    ordinal: int
+
+
+Happening = Event | Knock | str
+"""An event, or one of the words `open dial close` (a connection) and `open timer waiting order end` (the listener)."""
+Watch = Callable[[float, Connection | None, Happening, Sequence[Action]], None]
+"""Told of all that reaches the run and of every decision: time, connection (None: the listener), what happened, and the actions.
+What is decided in consequence, by a chain or an order, follows its cause."""
 Outcome = list[tuple[Connection, list[Action]]]
-"""Actions to be carried out, by connection."""
+"""Actions to be carried out, by connection; their deadlines, and those of no others but the one that was asked, may have changed."""
 
 
 @dataclass(slots=True)
@@ -40,8 +52,10 @@ class _Entry:
     plan: FaultPlan
     counter: Counter
     stats: FaultStats
-    ordered: str = ""
-    """Why it was started by hand for everybody; empty: it was not. A connection that opens meanwhile starts it too."""
+    ordered: tuple[float, str] | None = None
+    """Since when and why it is started by hand for everybody: for a connection that opens later too, while it lasts."""
+    drawn: dict[tuple[str, str, int], bool] = field(default_factory=dict)
+    """What `share` has given members of crowds and probes, by role, name and number."""
 
 
 @dataclass(slots=True)
@@ -60,8 +74,10 @@ class Run:
     _entries: dict[str, _Entry] = field(init=False)
     _remote: tuple[FaultPlan, ...] = field(init=False)
     _shared: dict[tuple[Direction, str], object] = field(init=False)
+    _now: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self._now = self.clock_start
         self._entries = {
             plan.name: _Entry(
                 plan, Counter(plan.selection.count, stream(self.seed, "connections", plan.name)), FaultStats(plan.name, plan.kind)
@@ -114,10 +130,14 @@ class Run:
         if peer.role == "outsider":
             self.opened += 1
         ordinal = self.opened if peer.role == "outsider" else peer.number
+        self._now = now
+        if self.watch is not None:
+            self.watch(now, None, Knock(peer, ordinal), ())
         chosen = [entry for entry in self._entries.values() if entry.plan.listen is None and self._chooses(entry, peer, ordinal)]
-        if not chosen and not self._remote:
+        remote = self._remote if peer.role != "probe" else ()
+        if not chosen and not remote:
             return None, []
-        plans = [*(entry.plan for entry in chosen), *self._remote]
+        plans = [*(entry.plan for entry in chosen), *remote]
         who = (peer.role, peer.name, ordinal)
         chances: dict[tuple[str, str], Chance] = {}
         for plan in plans:
@@ -131,10 +151,8 @@ class Run:
         for entry in chosen:
             entry.stats.chosen += 1
         outcome: Outcome = []
-        self._tell(connection, connection.open(now), now, "open", outcome)
-        for entry in chosen:
-            if entry.ordered:
-                self._pass(connection, Order(entry.plan.name, False, entry.ordered), now, outcome)
+        ordered = {entry.plan.name: entry.ordered for entry in chosen if entry.ordered is not None}
+        self._tell(connection, connection.open(now, ordered), now, "open", outcome)
         return connection, outcome
 
     def dial(self, connection: Connection, actions: Sequence[Action], now: float) -> None:
@@ -149,15 +167,15 @@ class Run:
 
     def close(self, connection: Connection) -> None:
         """The connection is over and its sockets are closed."""
-        self.connections.pop(id(connection), None)
+        if self.connections.pop(id(connection), None) is not None and self.watch is not None:
+            self.watch(self._now, connection, "close", ())
 
     def order(self, fault: str, heal: bool, why: str, now: float) -> Outcome:
-        """Starts or heals a fault wherever it was chosen, and for connections that open until it is healed."""
+        """Starts or heals a fault wherever it was chosen, and for connections that open until it is healed or its time is over."""
         entry = self._entries[fault]
-        entry.ordered = "" if heal else why
-        if entry.plan.listen is not None:
-            return self._listened(self.listener.order(fault, heal, why, now), now, "order")
-        outcome: Outcome = []
+        entry.ordered = None if heal else (now, why)
+        said = self.listener.order(fault, heal, why, now) if entry.plan.listen is not None else []
+        outcome = self._listened(said, now, Order(fault, heal, why))
         for connection in list(self.connections.values()):
             if fault in connection.faults:
                 self._pass(connection, Order(fault, heal, why), now, outcome)
@@ -182,24 +200,35 @@ class Run:
             return False
         if selection.count == Count():
             return True
+
+        def draw(number: int) -> bool:
+            who = (peer.role, peer.name, number)
+            if who not in entry.drawn:
+                entry.drawn[who] = stream(self.seed, *who, "connections", entry.plan.name)() < selection.count.share
+            return entry.drawn[who]
+
+        if peer.role != "outsider":  # their numbers are their own, so in which order they come does not matter
+            return selection.count.chooses(ordinal, draw)
         return entry.counter.chooses(stream(self.seed, peer.role, peer.name, ordinal, "connections", entry.plan.name))
 
     def _pass(self, connection: Connection, event: Event, now: float, outcome: Outcome) -> None:
         self._tell(connection, connection.handle(event, now), now, event, outcome)
 
-    def _tell(self, connection: Connection, actions: list[Action], now: float, event: Event | str, outcome: Outcome) -> None:
+    def _tell(self, connection: Connection, actions: list[Action], now: float, event: Happening, outcome: Outcome) -> None:
+        self._now = now
         if self.watch is not None:
             self.watch(now, connection, event, actions)
-        if actions:
+        if actions or isinstance(event, Order):  # an order without actions may still have changed the deadline
             outcome.append((connection, actions))
             self._note(actions, connection, now, outcome)
 
-    def _listened(self, said: Iterable[Said], now: float, event: str) -> Outcome:
+    def _listened(self, said: Iterable[Said], now: float, event: Happening) -> Outcome:
         outcome: Outcome = []
         actions: list[Action] = list(said)
+        self._now = now
+        if self.watch is not None:
+            self.watch(now, None, event, actions)
         if actions:
-            if self.watch is not None:
-                self.watch(now, None, event, actions)
             self._note(actions, None, now, outcome)
         return outcome
 

@@ -14,19 +14,21 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes in flight: `data` stood at `offset` of what the source sent. Injected bytes carry the offset of the place they stand at."""
+    """Bytes in flight: `data` stood at `offset` of what the source sent. `injected` bytes stand between that byte and the one before it."""
 
     offset: int
     data: bytes
+    injected: bool = False
 
     @property
     def end(self) -> int:
-        """The offset behind the last byte."""
-        return self.offset + len(self.data)
+        """The offset behind the last byte; injected bytes take up no room."""
+        return self.offset if self.injected else self.offset + len(self.data)
 
     def split(self, size: int) -> tuple[Chunk, Chunk]:
         """The first `size` bytes, and the rest."""
-        return Chunk(self.offset, self.data[:size]), Chunk(self.offset + size, self.data[size:])
+        offset = self.offset if self.injected else self.offset + size
+        return Chunk(self.offset, self.data[:size], self.injected), Chunk(offset, self.data[size:], self.injected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class Rst:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the sink's leg here, with SO_LINGER `linger` in seconds (None: off). What comes after it is discarded."""
+    """Close the sink's leg here, with SO_LINGER `linger` in seconds (None: off). What comes after it is discarded.
+
+    On its way it keeps the place of a FIN: the stages behind are shown a FIN, and what they let out is this.
+    """
 
     linger: float | None = None
 
@@ -68,7 +73,8 @@ NOTHING: Items = ()
 class Stage:
     """One fault in one direction of one connection; this one lets everything pass. Override what the fault changes.
 
-    Methods are called only between `start` and `heal`, except that `heal` must return all that is held, in order.
+    Methods are called only between `start` and `heal`. `heal` is always called, at the latest when the connection ends: it returns all
+    that is held, in order, and gives back what the stage shares with others.
     """
 
     touches_data: ClassVar[bool] = True
@@ -85,7 +91,7 @@ class Stage:
         return NOTHING
 
     def reached(self, offset: int, now: float) -> Items:
-        """The stream has come to the place where the fault begins: all before `offset` has passed."""
+        """The stream has come to the place where the fault begins: all before `offset` has passed. A momentary one may begin often."""
         return NOTHING
 
     def chunk(self, chunk: Chunk, now: float) -> Items:
@@ -93,7 +99,7 @@ class Stage:
         return (chunk,)
 
     def fin(self, now: float) -> Items:
-        """The FIN arrives; no byte follows it."""
+        """The FIN arrives. Bytes follow only where an earlier fault has made this FIN, and then they get no further than the sink."""
         return (Fin(),)
 
     def rst(self, now: float) -> Items:

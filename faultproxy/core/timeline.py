@@ -64,16 +64,21 @@ Trigger = Opens | At | AfterBytes | OnMatch | OnFin | OnOther | Manual
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What starts a fault, how long it lasts, how often. Seconds; `times` None means without limit."""
+    """What starts a fault, how long it lasts, how often. Seconds; `times` None means without limit.
+
+    A `momentary` fault acts as it starts: it can start again without having healed, and whoever comes later has missed it.
+    """
 
     trigger: Trigger = Opens()
     after: float = 0.0
     lasts: float | None = None
     every: float | None = None
     times: int | None = 1
+    momentary: bool = False
 
 
-Step = Literal["start", "heal"]
+Step = Literal["start", "again", "heal"]
+"""`again`: a momentary fault starts that has not healed since its last start."""
 
 
 class Timeline:
@@ -98,17 +103,22 @@ class Timeline:
             self._arm(clock_start + schedule.trigger.time + schedule.after)
             self._skip_to(now)
 
-    def trigger(self, now: float) -> bool:
-        """What starts the fault has happened. False if that changes nothing: it is active or armed already, or `times` is used up."""
+    def trigger(self, now: float, since: float | None = None) -> bool:
+        """What starts the fault has happened. False if that changes nothing: it is active or armed already, or `times` is used up.
+
+        `since`: it happened at that time, before this place existed; what is over by now is not made up for.
+        """
         if not self.waiting:
             return False
-        self._arm(now + self._schedule.after)
+        self._arm((now if since is None else since) + self._schedule.after)
+        if since is not None:
+            self._skip_to(now)
         return True
 
     @property
     def waiting(self) -> bool:
         """Whether a trigger would still start it."""
-        return not self.active and self._next is None and not self._used_up
+        return (not self.active or self._schedule.momentary) and self._next is None and not self._used_up
 
     def deadline(self) -> float | None:
         """When the next step is due."""
@@ -122,11 +132,10 @@ class Timeline:
             self.heal()
             return "heal"
         if self._next is not None and self._next <= now:
-            if self.active:  # it starts again before it has healed
+            started, schedule, again = self._next, self._schedule, self.active
+            if again and not schedule.momentary:  # it starts again before it has healed
                 self.heal()
                 return "heal"
-            started = self._next
-            schedule = self._schedule
             self.active = True
             self.starts += 1
             self._heal_at = None if schedule.lasts is None else started + schedule.lasts
@@ -134,7 +143,7 @@ class Timeline:
             if schedule.every is not None and not self._used_up:
                 self._next = started + schedule.every
                 self._skip_to(now)
-            return "start"
+            return "again" if again else "start"
         return None
 
     def heal(self) -> None:
@@ -158,12 +167,13 @@ class Timeline:
     def _skip_to(self, now: float) -> None:
         # A place that opens late, or a clock that jumped: rounds that are wholly over are counted, not replayed one by one.
         schedule, start = self._schedule, self._next
-        if start is None or schedule.lasts is None or start + schedule.lasts > now:
+        lasts = 0.0 if schedule.momentary and schedule.lasts is None else schedule.lasts
+        if start is None or lasts is None or start >= now or start + lasts > now:
             return
         if schedule.every is None:
             self._next = None
             self.starts += 1
             return
-        rounds = math.floor((now - schedule.lasts - start) / schedule.every) + 1
+        rounds = math.floor((now - lasts - start) / schedule.every) + 1 if lasts else math.ceil((now - start) / schedule.every)
         self.starts += rounds
         self._next = None if self._used_up else start + rounds * schedule.every

@@ -82,10 +82,34 @@ def _common(units: dict[str, float] | dict[str, int]) -> list[str]:
 
 def show_duration(seconds: float) -> str:
     """The shortest exact spelling that `duration` reads back: ``show_duration(0.05) == "50ms"``."""
+    if seconds == 0:
+        return "0s"
     for unit, factor, below in (("us", 1e-6, 1e-3), ("ms", 1e-3, 1.0), ("s", 1.0, 120.0), ("m", 60.0, math.inf)):
         if seconds < below:
             return f"{_trim(seconds / factor)}{unit}"
     raise AssertionError("unreachable: the last bound is infinite")
+
+
+def write_duration(seconds: float) -> str:
+    """As `show_duration` where that is exact, else in plain seconds: `duration` always reads back the same number."""
+    shown = show_duration(seconds)
+    return shown if duration(shown) == seconds else f"{_trim(seconds, 9)}s"
+
+
+def write_size(count: int) -> str:
+    """In the largest binary unit that is exact: ``"64KiB"``, ``"1000B"``. `size` reads it back."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return f"{count}B"
+
+
+def write_rate(bytes_per_second: float) -> str:
+    """In bits where that is a whole number of them, as links are sold: ``"1600kbit/s"``; else in bytes. `rate` reads it back."""
+    for unit, factor in (("Mbit/s", 125_000), ("kbit/s", 125)):
+        if bytes_per_second % factor == 0:
+            return f"{int(bytes_per_second / factor)}{unit}"
+    return f"{_trim(bytes_per_second, 9)}B/s"
 
 
 def show_size(count: float) -> str:
