@@ -8,16 +8,19 @@ and nowhere else.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from faultproxy.core import timeline
-from faultproxy.core.events import DIRECTIONS, Direction, Side
+from faultproxy.core.events import DIRECTIONS, FROM, TO, Direction, Side
 from faultproxy.core.plan import Dial, FaultPlan, Listening, Selection, Sockets
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import Stage
-from faultproxy.faults.fields import Counting, Duration, Network, Pattern, Size, Strict, Way, directions
+from faultproxy.core.units import write_size
+from faultproxy.faults.fields import Counting, Duration, Network, Pattern, Size, Strict, Way, directions, write_pattern
 
 Plane = Literal["stream", "connection", "packet"]
 STARTS = ("at", "after_bytes", "on_match", "on_fin", "on_fault", "on_heal", "manual")
@@ -111,6 +114,31 @@ def _schema_of(plain: type[Strict], field: str, table: type[Strict]) -> WithJson
     return WithJsonSchema({"anyOf": [plain.model_json_schema()["properties"][field], table.model_json_schema()]})
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault is to act: the proxy as far as a fault must know it before anything runs."""
+
+    udp: bool = False
+    intercept: bool = False
+    unix_legs: frozenset[Side] = frozenset()
+
+    def unix(self, side: Side) -> bool:
+        """Whether the leg to `side` is a unix socket."""
+        return side in self.unix_legs
+
+
+def _written(value: Any) -> Any:
+    # The values of `after_bytes` and `on_match`, which have no static type: as a file has them.
+    match value:
+        case int():
+            return write_size(value)
+        case InDirection():
+            return value.model_dump(mode="json", exclude_none=True)
+        case None:
+            return None
+    return write_pattern(value)
+
+
 class Fault(Strict):
     """The keys that every kind of fault has."""
 
@@ -123,18 +151,20 @@ class Fault(Strict):
     """A FIN gets through while the fault is active."""
     momentary: ClassVar[bool] = False
     """It acts when it starts and has nothing to hold: `every` needs no `lasts`."""
+    datagrams: ClassVar[bool] = False
+    """It can act on UDP as well."""
 
     kind: str
     name: str = Field("", description="how the rest of the file and the journal call it (default: the kind)")
     proxy: str | None = Field(None, description="which [[proxy]], where there are several")
     connections: Connections = Field("all", description="whom it hits: all, [1, 3], or {skip, step, take, share, source, crowd, probe}")
     at: Duration | None = Field(None, description="starts at this time of the clock, for all that are open or open while it lasts")
-    after_bytes: Annotated[Any, BeforeValidator(_size_or_in), _schema_of(Sized, "size", SizeIn)] = Field(
-        None, description='starts behind so many bytes of its direction, or {s2c = "64KiB"} of the other'
-    )
-    on_match: Annotated[Any, BeforeValidator(_pattern_or_in), _schema_of(Patterned, "pattern", PatternIn)] = Field(
-        None, description='starts behind these bytes, or {s2c = "LOGIN OK"} in the other direction'
-    )
+    after_bytes: Annotated[
+        Any, BeforeValidator(_size_or_in), PlainSerializer(_written, when_used="json"), _schema_of(Sized, "size", SizeIn)
+    ] = Field(None, description='starts behind so many bytes of its direction, or {s2c = "64KiB"} of the other')
+    on_match: Annotated[
+        Any, BeforeValidator(_pattern_or_in), PlainSerializer(_written, when_used="json"), _schema_of(Patterned, "pattern", PatternIn)
+    ] = Field(None, description='starts behind these bytes, or {s2c = "LOGIN OK"} in the other direction')
     on_fin: Side | None = Field(None, description="starts when that side has sent its FIN")
     on_fault: str | None = Field(None, description="starts when that fault starts")
     on_heal: str | None = Field(None, description="starts when that fault heals")
@@ -162,6 +192,8 @@ class Fault(Strict):
                 raise ValueError(f"`every` needs `lasts`: without it, {self.kind} never heals and cannot start again")
             if self.lasts is not None and self.lasts > self.every:
                 raise ValueError("`lasts` is longer than `every`: it would start again before it has healed")
+        elif self.times is not None and self.times > 1 and (not given or given[0] in ("at", "on_fin")):
+            raise ValueError(f"`times = {self.times}` needs `every`: what starts this fault happens once")
         return self
 
     @property
@@ -169,14 +201,19 @@ class Fault(Strict):
         """The fault as messages name it."""
         return self.name
 
+    def table(self) -> dict[str, Any]:
+        """The fault as a table of plain JSON, without what is left at its default; validated, it gives an equal fault."""
+        return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_defaults=True)
+
     def ways(self) -> tuple[Direction, ...]:
         """The directions in which it acts, and in which its bare `after_bytes` and `on_match` are watched for."""
         return DIRECTIONS
 
     def schedule(self) -> timeline.Schedule:
         """When it starts and heals, for the core."""
-        times = self.times if self.times is not None else (None if self.every is not None else 1)
-        return timeline.Schedule(self._trigger(), self.after, self.lasts, self.every, times)
+        # Who starts a fault by hand says how often by doing it.
+        times = self.times if self.times is not None else (None if self.every is not None or self.manual else 1)
+        return timeline.Schedule(self._trigger(), self.after, self.lasts, self.every, times, self.momentary)
 
     def _trigger(self) -> timeline.Trigger:
         if self.at is not None:
@@ -197,6 +234,22 @@ class Fault(Strict):
             return (direction,), value.__dict__[direction]
         return self.ways(), value
 
+    def needs_tcp(self) -> Mapping[Side, str]:
+        """The legs that must be TCP and no unix sockets, each with the reason."""
+        return {}
+
+    def unfit(self, place: Place) -> tuple[tuple[str, str], ...]:
+        """Why it cannot act there, each as the key that is at fault and the reason."""
+        if place.intercept:
+            return (("kind", f"with `intercept` nobody stands between client and server: `{self.kind}` needs a proxy that listens"),)
+        if place.udp and not self.datagrams:
+            return (("kind", f"`{self.kind}` acts on a TCP connection: UDP has datagrams only"),)
+        return tuple(("kind", f"the {side}'s leg is a unix socket: {why}") for side, why in self.needs_tcp().items() if place.unix(side))
+
+    def cannot_run(self) -> str:
+        """Why this version cannot run it, in one line; empty if it can."""
+        return ""
+
     @abstractmethod
     def plan(self) -> FaultPlan:
         """What the core needs to know of it. Packet faults have none yet: they cannot run."""
@@ -216,7 +269,20 @@ class Fault(Strict):
 class DirectedFault(Fault):
     """A fault that acts on what travels in a direction, by a stage of its own."""
 
+    after_fin: ClassVar[bool] = False
+    """It still means something behind a FIN in its own direction, where no byte and no other FIN can follow."""
+
     direction: Way = Field("both", description="c2s (client to server), s2c, or both")
+
+    @model_validator(mode="after")
+    def _finds_something(self) -> Self:
+        if self.on_fin is not None and self.ways() == (FROM[self.on_fin],) and not self.after_fin:
+            other = TO[self.on_fin]
+            raise ValueError(
+                f'`on_fin = "{self.on_fin}"` starts it behind the last that travels {self.direction}: nothing is left for it to act on'
+                f' (did you mean direction = "{other}"?)'
+            )
+        return self
 
     def ways(self) -> tuple[Direction, ...]:
         """As `direction` says."""

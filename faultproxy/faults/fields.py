@@ -1,12 +1,16 @@
-"""The kinds of value that a scenario is written in, as pydantic field types: text with units outside, plain numbers inside."""
+"""The kinds of value that a scenario is written in, as pydantic field types: text with units outside, plain numbers inside.
+
+``model_dump(mode="json")`` writes them as they are written in a file, so that what is dumped can be read back.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from faultproxy.core import match, units
 from faultproxy.core.events import DIRECTIONS, Direction
@@ -18,13 +22,17 @@ def _text(example: str, pattern: str | None = None) -> WithJsonSchema:
     return WithJsonSchema(schema if pattern is None else schema | {"pattern": pattern})
 
 
-Duration = Annotated[float, BeforeValidator(units.duration), _text("50ms")]
+def _written(write: Callable[[Any], Any]) -> PlainSerializer:
+    return PlainSerializer(write, when_used="json-unless-none")
+
+
+Duration = Annotated[float, BeforeValidator(units.duration), _written(units.write_duration), _text("50ms")]
 """Seconds; written "50ms", "2s", "1.5m"."""
 
-Size = Annotated[int, BeforeValidator(units.size), _text("64KiB")]
+Size = Annotated[int, BeforeValidator(units.size), _written(units.write_size), _text("64KiB")]
 """Bytes; written "64KiB", "64kB", "10B"."""
 
-Rate = Annotated[float, BeforeValidator(units.rate), _text("1.6Mbit/s")]
+Rate = Annotated[float, BeforeValidator(units.rate), _written(units.write_rate), _text("1.6Mbit/s")]
 """Bytes a second; written "256kbit/s", "1MB/s"."""
 
 Share = Annotated[
@@ -45,7 +53,7 @@ def directions(way: Way) -> tuple[Direction, ...]:
 class Strict(BaseModel):
     """A part of the file: unknown keys are mistakes, and nothing can be changed once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True)
 
 
 def data_bytes(value: object) -> bytes:
@@ -84,6 +92,19 @@ def pattern(value: object) -> match.Pattern:
     return match.Literal(literal)
 
 
+def write_bytes(data: bytes) -> str | dict[str, str]:
+    """What `data_bytes` reads back: a string where the bytes are UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"hex": data.hex(" ")}
+
+
+def write_pattern(wanted: match.Pattern) -> str | dict[str, str]:
+    """What `pattern` reads back."""
+    return {"regex": wanted.expression.pattern.decode()} if isinstance(wanted, match.Regex) else write_bytes(wanted.data)
+
+
 _BYTES_SCHEMA = {
     "anyOf": [
         {"type": "string"},
@@ -97,10 +118,10 @@ _PATTERN_SCHEMA = {
     ]
 }
 
-Bytes = Annotated[bytes, BeforeValidator(data_bytes), WithJsonSchema(_BYTES_SCHEMA)]
+Bytes = Annotated[bytes, BeforeValidator(data_bytes), _written(write_bytes), WithJsonSchema(_BYTES_SCHEMA)]
 """Bytes to send: a string stands for its UTF-8, or ``{hex = "ff 00"}``."""
 
-Pattern = Annotated[match.Pattern, BeforeValidator(pattern), WithJsonSchema(_PATTERN_SCHEMA)]
+Pattern = Annotated[match.Pattern, BeforeValidator(pattern), _written(write_pattern), WithJsonSchema(_PATTERN_SCHEMA)]
 """Bytes to look for: as `Bytes`, or ``{regex = '…'}``, tried on each whole line."""
 
 
@@ -113,7 +134,7 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise ValueError(f'{value!r} is neither an address nor a network such as "10.0.0.0/8"') from exc
 
 
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network), _text("127.0.0.2")]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network), _written(str), _text("127.0.0.2")]
 
 
 class Counting(Strict):

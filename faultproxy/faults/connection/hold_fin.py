@@ -1,0 +1,47 @@
+"""`hold_fin`: one end has said goodbye, and the other does not hear it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from faultproxy.core.events import Direction
+from faultproxy.core.rng import Chance
+from faultproxy.core.stage import NOTHING, Act, Fin, Items, Rst, Stage
+from faultproxy.faults.base import ConnectionFault
+
+
+class HoldFin(ConnectionFault):
+    """Withholds the FIN that travels in `direction`; bytes pass, and the other direction lives on.
+
+    Whoever sent it sits in FIN_WAIT_2, acknowledged; the other end stays ESTABLISHED and hears no end of the stream. A RST is not
+    held: a client that has called `close()`, not `shutdown()`, answers the next byte from the server with one, and that ends it.
+    Healing passes the FIN on.
+    """
+
+    example: ClassVar[str] = 'kind = "hold_fin"\ndirection = "c2s"\nlasts = "6s"\n'
+    keeps_fin: ClassVar[bool] = False
+
+    kind: Literal["hold_fin"] = "hold_fin"
+
+    def stage(self, direction: Direction, chance: Chance, shared: object) -> Stage:
+        """Remembers the FIN."""
+        return _HoldFin()
+
+
+class _HoldFin(Stage):
+    touches_data = False
+
+    def __init__(self) -> None:
+        self._fin = False
+
+    def fin(self, now: float) -> Items:
+        self._fin = True
+        return (Act("held the FIN"),)
+
+    def rst(self, now: float) -> Items:
+        self._fin = False
+        return (Rst(),)
+
+    def heal(self, now: float) -> Items:
+        held, self._fin = self._fin, False
+        return (Fin(),) if held else NOTHING
