@@ -1,0 +1,210 @@
+"""All connections of one proxy: what the switchboard reports goes to the core, what the core decides goes to the links."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+from faultproxy.core import events as ev
+from faultproxy.core.plan import Dial, Peer
+from faultproxy.core.run import Outcome, Run
+from faultproxy.net import sockets
+from faultproxy.net.addresses import Address
+from faultproxy.net.dialler import Attempt, Dialler, explain
+from faultproxy.net.door import Door
+from faultproxy.net.link import Link
+from faultproxy.net.switchboard import Switchboard
+
+CLOSERS = 64
+"""Threads that wait in close() at once; trio's own ones are left to name resolution."""
+
+
+class Conductor:
+    """Brings board, core, listener and dialler together. Nothing in here waits."""
+
+    def __init__(
+        self,
+        run: Run,
+        board: Switchboard,
+        dialler: Dialler,
+        port: sockets.Port,
+        *,
+        nursery: trio.Nursery,
+        notify: Callable[[str], None],
+        limit: int,
+    ) -> None:
+        self.run = run
+        self.board = board
+        self.upstream: Address = dialler.address
+        self.links: dict[int, Link] = {}
+        """By `id` of the link."""
+        self.failed = 0
+        self.carried = {"c2s": 0, "s2c": 0}
+        """Bytes read from connections that have ended."""
+        self._nursery = nursery
+        self._closers = trio.CapacityLimiter(CLOSERS)
+        self._dialler = dialler
+        self._notify = notify
+        self._limit = limit
+        self._by_core: dict[int, Link] = {}
+        self._dials: dict[int, Attempt] = {}
+        self._turns: deque[Callable[[], None]] = deque()
+        self._busy = False
+        self._wake: float | None = None
+        self.door = Door(board, port, admit=self._admit, room=self._room, knocked=self._knocked, notify=notify)
+        self.now = trio.current_time
+
+    def open(self) -> None:
+        """Begins to accept, and the clock of the listener's faults starts."""
+        self.door.open()
+        self._in_turn(lambda: self._carry(self.run.open(self.now())))
+
+    def tell(self, link: Link, event: ev.Event) -> None:
+        """Passes an event to the core and carries out its answer."""
+        self._in_turn(partial(self._told, link, event))
+
+    def order(self, fault: str, heal: bool, why: str) -> None:
+        """Starts or heals a fault by hand."""
+        self._in_turn(lambda: self._carry(self.run.order(fault, heal, why, self.now())))
+
+    def end(self) -> None:
+        """Everything heals; the listener closes."""
+        self.door.close()
+        self._in_turn(lambda: self._carry(self.run.end(self.now())))
+
+    def abandon(self) -> None:
+        """Closes whatever is still open."""
+        for link in list(self.links.values()):
+            link.abandon()
+            self.finished(link)
+
+    def finished(self, link: Link) -> None:
+        """A link has no socket left, and wants none."""
+        if self.links.pop(id(link), None) is None:
+            return
+        link.alarm.off()
+        attempt = self._dials.pop(id(link), None)
+        if attempt is not None:
+            attempt.cancel()
+        for direction, way in link.ways.items():
+            self.carried[direction] += way.count
+        if link.core is not None:
+            self._by_core.pop(id(link.core), None)
+            self.run.close(link.core)
+        self.door.vacated()
+
+    def overflowed(self, link: Link, size: int) -> None:
+        """Injected bytes are dropped, because the peer has not read what was kept for it before."""
+        self._notify(f"connection {link.ordinal}: {size} injected bytes are dropped: the peer does not read, and the bound is met")
+
+    def close_slowly(self, sock: socket.socket, link: Link) -> None:
+        """Closes a socket whose SO_LINGER makes close() wait, in a thread."""
+        self._nursery.start_soon(self._close_slowly, sock, link)
+
+    # ------------------------------------------------------------------
+
+    def _in_turn(self, turn: Callable[[], None]) -> None:
+        # What is decided is carried out before anything else is decided, or bytes would overtake each other: what comes up meanwhile (a
+        # peer found dead while sending, an order given by who watches) waits. It is done when this returns, unless it waits itself.
+        self._turns.append(turn)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._turns:
+                self._turns.popleft()()
+        finally:
+            self._busy = False
+
+    def _told(self, link: Link, event: ev.Event) -> None:
+        core = link.core
+        if core is None:
+            return
+        outcome = self.run.handle(core, event, self.now())
+        self._carry(outcome)
+        if not outcome or outcome[0][0] is not core:
+            link.refresh()
+
+    async def _close_slowly(self, sock: socket.socket, link: Link) -> None:
+        began = self.now()
+        try:
+            await trio.to_thread.run_sync(sock.close, abandon_on_cancel=True, limiter=self._closers)
+        finally:
+            if sock.fileno() >= 0:  # the run has ended before a thread was free
+                sockets.unset_linger(sock)
+                sock.close()
+        self._notify(f"connection {link.ordinal}: close() waited {self.now() - began:.2f} s (SO_LINGER)")
+
+    def _room(self) -> bool:
+        return len(self.links) < self._limit
+
+    def _knocked(self) -> None:
+        self._in_turn(lambda: self._carry(self.run.waiting(self.now())))
+
+    def _admit(self, sock: socket.socket, address: Any) -> None:
+        self._in_turn(lambda: self._admitted(sock, address))
+
+    def _admitted(self, sock: socket.socket, address: Any) -> None:
+        now = self.now()
+        peer = Peer(*address[:2]) if isinstance(address, tuple) else Peer()
+        core, outcome = self.run.admit(peer, now)
+        wanted = self.run.sockets if core is None else core.sockets(self.run.sockets)
+        try:
+            sockets.tune(sock, wanted.client_rcvbuf, wanted.client_sndbuf)
+        except OSError:  # the client is gone already
+            sock.close()
+            if core is not None:
+                self.run.close(core)
+            return
+        name = f"{Address(peer.address, peer.port)}" if peer.address else "unix"
+        link = Link(self, ordinal=self.run.opened, peer=name, client=sock, core=core, now=now)
+        self.links[id(link)] = link
+        how = Dial()
+        if core is not None:
+            self._by_core[id(core)] = link
+            self._carry(outcome)
+            if core.over or link.finished:
+                link.refresh()
+                return
+            how, actions = core.dial(how, now)
+            self.run.dial(core, actions, now)
+            link.refresh()
+        attempt = self._dialler.dial(how, wanted.server_rcvbuf, wanted.server_sndbuf, lambda s, why: self._dialled(link, s, why))
+        if id(link) in self.links and "server" not in link.legs:
+            self._dials[id(link)] = attempt
+            link.guard()
+
+    def _dialled(self, link: Link, sock: socket.socket | None, why: str) -> None:
+        self._dials.pop(id(link), None)
+        if sock is not None:
+            if id(link) in self.links:
+                link.join(sock)
+            else:
+                sock.close()
+            return
+        self.failed += 1
+        self._notify(f"connection {link.ordinal}: {explain(why, self.upstream, self._dialler.timeout)}")
+        link.not_dialled(why)
+
+    def _carry(self, outcome: Outcome) -> None:
+        links = [(link, actions) for core, actions in outcome if (link := self._by_core.get(id(core))) is not None]
+        for link, actions in links:
+            link.act(actions)
+        for link, _ in links:
+            link.refresh()
+        if self.run.listener.idle:
+            return
+        self.door.become(self.run.listener.state)
+        deadline = self.run.deadline()
+        if deadline is not None and (self._wake is None or deadline < self._wake):
+            self._wake = deadline
+            self.board.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._wake = None
+        self._in_turn(lambda: self._carry(self.run.due(self.now())))

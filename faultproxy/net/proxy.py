@@ -1,0 +1,187 @@
+"""A proxy: listens, dials, carries bytes, and lets the faults of its plans act."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from faultproxy.core.limits import DIAL_TIMEOUT, Budget
+from faultproxy.core.plan import FaultPlan, Sockets
+from faultproxy.core.run import Run, Watch
+from faultproxy.errors import ScenarioError
+from faultproxy.net import addresses, sockets
+from faultproxy.net.conductor import Conductor
+from faultproxy.net.dialler import Dialler
+from faultproxy.net.link import Link
+from faultproxy.net.readiness import EpollReadiness, Readiness, TaskReadiness
+from faultproxy.net.switchboard import Switchboard
+
+ROWS = 200
+"""Connections listed in a snapshot, the newest; the sums are over all."""
+
+DEFAULT_BUFFERS = Sockets()
+
+FAREWELL = 0.4
+"""Seconds that what was healed at the end has to leave the process, before both legs are closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One connection: bytes read in each direction, bytes held, active faults; `opened` in seconds of the run's clock."""
+
+    ordinal: int
+    peer: str
+    opened: float
+    phase: str
+    c2s: int
+    s2c: int
+    held: int
+    active: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The proxy as it stands: counts of connections, bytes read in all of them, the state of the listener, and the newest rows."""
+
+    opened: int
+    open: int
+    failed: int
+    c2s: int
+    s2c: int
+    held: int
+    listening: str
+    rows: tuple[Row, ...]
+
+
+def _silent(message: str) -> None:
+    pass
+
+
+def _phase(link: Link) -> str:
+    """Where the connection stands, for a person."""
+    if "server" not in link.legs:
+        return "dialling"
+    gone = [f"{side} gone" for side, leg in link.legs.items() if leg.sock is None]
+    fins = [f"{way.direction} FIN" for way in link.ways.values() if way.eof]
+    return ", ".join([*gone, *fins]) or "open"
+
+
+class Proxy:
+    """A listener with an upstream. `serve()` runs it; everything else may be called meanwhile, from the same trio run.
+
+    `watch` is told of every decision (`core.run.Watch`), `notify` of what a person should know. `seed` names the streams of chance.
+    `epoll` False takes a trio task for each socket instead, as on systems without epoll. `alone` says that no other task of this trio run
+    minds waiting 2 ms, which makes round trips a third shorter.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[FaultPlan],
+        *,
+        listen: str,
+        upstream: str,
+        seed: int,
+        sockets: Sockets = DEFAULT_BUFFERS,
+        watch: Watch | None = None,
+        notify: Callable[[str], None] = _silent,
+        max_connections: int | None = None,
+        dial_timeout: float = DIAL_TIMEOUT,
+        name: str = "proxy",
+        epoll: bool = hasattr(select, "epoll"),
+        alone: bool = False,
+    ) -> None:
+        self.name = name
+        self.plans = tuple(plans)
+        self.seed = seed
+        self.address = listen
+        self._listen = addresses.parse(listen, "listen")
+        self._upstream = addresses.parse(upstream, "upstream")
+        self._sockets = sockets
+        self._watch = watch
+        self._notify = notify
+        self._max_connections = max_connections
+        self._dial_timeout = dial_timeout
+        self._epoll = epoll
+        self._alone = alone
+        self._conductor: Conductor | None = None
+        self._ended: Snapshot | None = None
+        self.run: Run = Run(self.plans, seed, 0.0, sockets, watch)
+
+    async def serve(self, *, task_status: trio.TaskStatus[Proxy] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listens and serves until cancelled; then everything heals, and both legs of every connection are closed.
+
+        Raises ListenError, or ScenarioError where the upstream is the proxy itself.
+        """
+        if self._upstream == self._listen and self._listen.port:
+            raise ScenarioError(f"the upstream {self._upstream} is the address that the proxy itself listens on")
+        budget = Budget()
+        self.run = Run(self.plans, self.seed, trio.current_time(), self._sockets, self._watch, budget)
+        listener = self.run.listener_sockets
+        port = sockets.Port(self._listen, listener.client_rcvbuf, listener.client_sndbuf)
+        port.open()
+        self.address = str(port.address)
+        async with trio.open_nursery() as nursery:
+            readiness: Readiness = EpollReadiness() if self._epoll else TaskReadiness(nursery)
+            board = Switchboard(readiness, budget, lingers=self._alone)
+            dialler = Dialler(board, self._upstream, self._dial_timeout, nursery)
+            limit = sockets.connection_limit(self._max_connections)
+            conductor = Conductor(self.run, board, dialler, port, nursery=nursery, notify=self._notify, limit=limit)
+            try:
+                self._conductor = conductor
+                conductor.open()
+                task_status.started(self)
+                await board.run()
+            finally:
+                self._finish(conductor, board)
+                readiness.close()
+                nursery.cancel_scope.cancel()
+
+    def order(self, fault: str, *, heal: bool = False, why: str = "by hand") -> None:
+        """Starts (or heals) a fault wherever it applies. KeyError: there is none of that name."""
+        if fault not in {plan.name for plan in self.plans}:
+            raise KeyError(fault)
+        if self._conductor is not None:
+            self._conductor.order(fault, heal, why)
+
+    def snapshot(self) -> Snapshot:
+        """How things stand; after the end, how they stood then."""
+        if self._conductor is None:
+            return self._ended or Snapshot(0, 0, 0, 0, 0, 0, "not started", ())
+        conductor = self._conductor
+        links = list(conductor.links.values())
+        start = self.run.clock_start
+        rows = tuple(
+            Row(
+                link.ordinal,
+                link.peer,
+                link.opened - start,
+                _phase(link),
+                link.ways["c2s"].count,
+                link.ways["s2c"].count,
+                link.kept + (link.core.held if link.core is not None else 0),
+                link.core.active if link.core is not None else (),
+            )
+            for link in links[-ROWS:]
+        )
+        return Snapshot(
+            opened=self.run.opened,
+            open=len(links),
+            failed=conductor.failed,
+            c2s=conductor.carried["c2s"] + sum([link.ways["c2s"].count for link in links]),
+            s2c=conductor.carried["s2c"] + sum([link.ways["s2c"].count for link in links]),
+            held=self.run.budget.held,
+            listening=conductor.door.state,
+            rows=rows,
+        )
+
+    def _finish(self, conductor: Conductor, board: Switchboard) -> None:
+        conductor.end()
+        deadline = trio.current_time() + FAREWELL
+        while any(link.kept for link in conductor.links.values()) and trio.current_time() < deadline:
+            board.turn()
+        self._ended = self.snapshot() if self._conductor is not None else None
+        conductor.abandon()
+        self._conductor = None

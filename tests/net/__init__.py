@@ -1,0 +1,1 @@
+"""The carriers, over memory streams and under a clock that jumps: times are asserted with ==."""
