@@ -1,0 +1,1 @@
+"""Runs a scenario: starts who takes part, and judges what must be true."""
