@@ -1,0 +1,127 @@
+"""`faultproxy demo`: what this program is for, in a few seconds, with nothing else installed."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faultproxy.errors import FaultproxyError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from faultproxy.cli.acts import Act, Evidence, Stage
+
+INCONCLUSIVE = 3
+
+NEXT = """\
+Next:
+  faultproxy demo --show                                  the scenario that this was
+  faultproxy run --upstream HOST:PORT --fault 'latency delay=200ms'
+  faultproxy new                                          a scenario file of your own
+  faultproxy faults                                       everything that can go wrong"""
+
+
+def demo(
+    *,
+    show: Annotated[bool, typer.Option("--show", help="Print the scenario of the demo instead.")] = False,
+) -> None:
+    """Play four acts before your eyes: a slow line, a zero window, a FIN that nobody hears, a RST.
+
+    A small game server, its player and a proxy between them run on this machine, and their kernels are asked what they see. Exit code 0
+    only if all was seen; 3 where this machine cannot tell.
+    """
+    text = files("faultproxy.cli").joinpath("demo.toml").read_text(encoding="utf-8")
+    if show:
+        typer.echo(text, nl=False)
+        return
+    import trio
+    from rich.console import Console
+
+    from faultproxy.cli.run import first
+
+    try:
+        code = trio.run(_play, text, Console(highlight=False))
+    except BaseExceptionGroup as group:
+        raise first(group) from group
+    raise typer.Exit(code)
+
+
+async def _play(text: str, console: Console) -> int:
+    from pathlib import Path
+
+    import trio
+
+    from faultproxy.arena.limits import Limits
+    from faultproxy.arena.server import serve
+    from faultproxy.cli.acts import ACTS, Stage, tables_available
+    from faultproxy.cli.words import sentence
+    from faultproxy.net.proxy import Proxy
+    from faultproxy.scenario import load_text
+
+    (scenario,) = load_text(text, "demo.toml", Path())
+    async with trio.open_nursery() as nursery:
+
+        async def arena(task_status: trio.TaskStatus[tuple[str, int]]) -> None:
+            await serve("127.0.0.1", 0, limits=Limits(heartbeat=60.0, login=60.0), task_status=task_status)
+
+        host, port = await nursery.start(arena)
+        proxy = Proxy(scenario.plans(), listen="127.0.0.1:0", upstream=f"{host}:{port}", seed=1)
+        await nursery.start(proxy.serve)
+        console.print(
+            f"A player — the proxy, {proxy.address} — the arena, a small game server, {host}:{port}", markup=False, soft_wrap=True
+        )
+        stage = Stage(proxy, (host, port), tables_available())
+        results = []
+        for number, act in enumerate(ACTS, 1):
+            console.print(f"\n{number}. {act.title}", style="bold", markup=False)
+            fault = next(each for each in scenario.faults if each.name == act.fault)
+            console.print(f"   asked: {sentence(fault)}", markup=False, soft_wrap=True)
+            with trio.move_on_after(15):
+                results.append(await _shown(act, stage, console))
+        nursery.cancel_scope.cancel()
+    return _judged(results, len(ACTS), console)
+
+
+async def _shown(act: Act, stage: Stage, console: Console) -> Evidence:
+    from rich.markup import escape
+
+    from faultproxy.arena.player import ConnectionEnded
+    from faultproxy.cli.acts import Evidence
+
+    try:
+        evidence = await act.play(stage)
+    except (OSError, ConnectionEnded, ValueError) as error:
+        evidence = Evidence(missing=[f"the act broke off: {error}"])
+    tick, cross = ("✓", "✗") if _takes("✓✗", console) else ("ok", "FAILED")
+    for line in evidence.seen:
+        console.print(f"   [green]{tick}[/green] {escape(line)}", soft_wrap=True)
+    for line in evidence.unavailable:
+        console.print(f"   [yellow]?[/yellow] {escape(line)}", soft_wrap=True)
+    for line in evidence.missing:
+        console.print(f"   [bold red]{cross}[/bold red] {escape(line)}", soft_wrap=True)
+    return evidence
+
+
+def _judged(results: list[Evidence], wanted: int, console: Console) -> int:
+    if len(results) < wanted or any(result.missing for result in results):
+        console.print(
+            "\nNot all was seen that should have been. On a very busy machine, try again; else please report it.",
+            style="red",
+            soft_wrap=True,
+        )
+        return FaultproxyError.exit_code
+    unavailable = any(result.unavailable for result in results)
+    console.print("\nAs far as this machine can tell, all was seen." if unavailable else "\nAll was seen.")
+    console.print(NEXT, markup=False, soft_wrap=True)
+    return INCONCLUSIVE if unavailable else 0
+
+
+def _takes(text: str, console: Console) -> bool:
+    try:
+        text.encode(console.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""The demo: it must work wherever the kernel can be asked, and say so where it cannot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from faultproxy.cli.acts import ACTS
+from faultproxy.scenario import load_text
+
+pytestmark = pytest.mark.live
+
+
+def play(*arguments: str, prelude: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    program = f"{prelude}\nimport sys; sys.argv = {['faultproxy', 'demo', *arguments]!r}\nfrom faultproxy.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False, timeout=60, env=os.environ | environment
+    )
+
+
+def test_all_four_acts_are_seen() -> None:
+    began = time.monotonic()
+    played = play()
+    assert (played.returncode, played.stderr) == (0, "")
+    assert time.monotonic() - began < 15
+    for title in (act.title for act in ACTS):
+        assert title in played.stdout
+    for evidence in (
+        "zero window, the probe timer runs",
+        "have the SHA-256 they must have",
+        "the client's kernel: FIN_WAIT_2",
+        "the server's kernel: ESTABLISHED",
+        "ECONNRESET",
+        "All was seen.",
+    ):
+        assert evidence in played.stdout
+    assert "✗" not in played.stdout
+    assert "\x1b" not in played.stdout
+
+
+def test_where_the_kernel_cannot_be_asked_it_says_so() -> None:
+    hidden = (
+        "from faultproxy.kernel import procnet\nfrom faultproxy.errors import CapabilityError\n"
+        "def none(pid=None): raise CapabilityError('no /proc here')\nprocnet.sockets = none"
+    )
+    played = play(prelude=hidden)
+    assert (played.returncode, played.stderr) == (3, "")
+    assert "? the client's kernel is not asked: there is no /proc/net/tcp here" in played.stdout
+    assert "As far as this machine can tell, all was seen." in played.stdout
+
+
+def test_it_does_with_a_terminal_that_knows_ascii_only() -> None:
+    played = play(PYTHONIOENCODING="ascii:replace", PYTHONUTF8="0", LC_ALL="C")
+    assert (played.returncode, played.stderr) == (0, "")
+    assert "   ok the client's kernel: FIN_WAIT_2" in played.stdout
+
+
+def test_its_scenario_can_be_shown_and_is_right() -> None:
+    shown = play("--show").stdout
+    (scenario,) = load_text(shown, "demo.toml", Path())
+    assert [fault.name for fault in scenario.faults] == [act.fault for act in ACTS]
+    assert scenario.unsupported() == ()
