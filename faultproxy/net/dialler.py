@@ -40,6 +40,8 @@ class Dialler:
         self.timeout = timeout
         self._nursery = nursery
         self._known: tuple[float, list[Target]] | None = None
+        self._asking: list[Callable[[list[Target], str], None]] = []
+        """Who waits for the name to be resolved: a flood of connections asks once."""
         self._port = 0
         self._under_way: dict[Attempt, float] = {}
         """Attempts and their deadlines; all have the same time, so the first is the oldest."""
@@ -63,8 +65,10 @@ class Dialler:
         """The addresses of the upstream, at once where they are known; else the name is resolved by a task."""
         if self._known is not None and trio.current_time() < self._known[0]:
             then(self._known[1], "")
-        else:
-            self._nursery.start_soon(self._resolve, then)
+            return
+        self._asking.append(then)
+        if len(self._asking) == 1:
+            self._nursery.start_soon(self._resolve)
 
     def next_port(self, low: int, high: int) -> int:
         """The ports of a range, one after the other."""
@@ -92,20 +96,26 @@ class Dialler:
             attempt.late()
         self._watching = False
 
-    async def _resolve(self, then: Callable[[list[Target], str], None]) -> None:
+    async def _resolve(self) -> None:
+        targets, why = await self._look_up()
+        if targets:
+            self._known = (trio.current_time() + NAMES_KEPT, targets)
+        asking, self._asking = self._asking, []
+        for then in asking:
+            then(targets, why)
+
+    async def _look_up(self) -> tuple[list[Target], str]:
+        host = self.address.host
         try:
             with trio.fail_after(self.timeout):
-                found = await trio.socket.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_STREAM)
+                found = await trio.socket.getaddrinfo(host, self.address.port, type=socket.SOCK_STREAM)
         except trio.TooSlowError:
-            then([], f"the name {self.address.host!r} was not resolved in time")
+            return [], f"the name {host!r} was not resolved in time"
         except OSError as exc:
-            then([], f"the name {self.address.host!r} is not known ({exc.strerror})")
+            return [], f"the name {host!r} is not known ({exc.strerror})"
         except ValueError as exc:  # UnicodeError: an empty label, or one of more than 63 characters, which IDNA cannot encode
-            then([], f"{self.address.host!r} cannot be a host name ({exc})")
-        else:
-            targets: list[Target] = [(family, address) for family, _, _, _, address in found]
-            self._known = (trio.current_time() + NAMES_KEPT, targets)
-            then(targets, "")
+            return [], f"{host!r} cannot be a host name ({exc})"
+        return [(family, address) for family, _, _, _, address in found], ""
 
 
 class Attempt:

@@ -42,6 +42,8 @@ class Door:
         self._watched: int | None = None
         self._waiting_told = False
         self._out_of_descriptors = False
+        self._starving = False
+        """It has been said, and nobody could be accepted since."""
         self._full = False
         self._shut = False
 
@@ -124,6 +126,7 @@ class Door:
                     self._starve(error)
                     return
                 continue  # ECONNABORTED and the like: that client is gone already (accept(2))
+            self._starving = False
             self._admit(sock, address)
             if self._port.listener is not listener or self._state.stalled:
                 return
@@ -134,5 +137,7 @@ class Door:
     def _starve(self, error: OSError) -> None:
         self._out_of_descriptors = True
         self._renew()
-        self._notify(f"no file descriptor left ({error.strerror}): not accepting until one is free (raise the limit with ulimit -n)")
+        if not self._starving:
+            self._starving = True
+            self._notify(f"no file descriptor left ({error.strerror}): not accepting until one is free (raise the limit with ulimit -n)")
         self._board.call_at(trio.current_time() + ACCEPT_RETRY, self.vacated)
