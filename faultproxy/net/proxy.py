@@ -141,8 +141,9 @@ class Proxy:
 
     def order(self, fault: str, *, heal: bool = False, why: str = "by hand") -> None:
         """Starts (or heals) a fault wherever it applies. KeyError: there is none of that name."""
-        if fault not in {plan.name for plan in self.plans}:
-            raise KeyError(fault)
+        names = [plan.name for plan in self.plans]
+        if fault not in names:
+            raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(names) or 'none'}")
         if self._conductor is not None:
             self._conductor.order(fault, heal, why)
 
