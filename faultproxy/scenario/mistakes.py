@@ -139,7 +139,7 @@ def _plain(error: ErrorDetails) -> str:
     match error["type"]:
         case "literal_error":
             known = [choice for choice in context["expected"].replace(" or ", ", ").replace("'", "").split(", ") if choice]
-            near = get_close_matches(value, known, 1) if isinstance(value, str) else []
+            near = get_close_matches(value.lower(), known, 1) if isinstance(value, str) else []
             hint = f": did you mean `{near[0]}`?" if near else ""
             if "c2s" in known and value in ("upstream", "downstream", "ingress", "egress"):
                 hint = " (c2s is client to server; other tools use this word for opposite things)"

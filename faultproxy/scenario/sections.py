@@ -76,7 +76,9 @@ def _address(value: object) -> str:
         return value
     found = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(?P<port>[0-9]{1,5})", value)
     if found is None:
+        port = value.removeprefix(":")
         hint = " (an IPv6 address stands in brackets: [::1]:6379)" if value.count(":") > 1 else ""
+        hint = f' (on this machine alone: "127.0.0.1:{port}")' if port.isascii() and port.isdigit() else hint
         raise ValueError(f'{value!r} is not an address such as "127.0.0.1:6379"{hint}')
     if int(found["port"]) > 65535:
         raise ValueError(f"port {found['port']} does not exist: the last is 65535")
