@@ -78,13 +78,6 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Drained:
-    """Everything sent in `direction` has been taken by the kernel; told only after a `Send` did not go out whole."""
-
-    direction: Direction
-
-
-@dataclass(frozen=True, slots=True)
 class Timer:
     """The time named by `deadline()` has come."""
 
@@ -103,4 +96,4 @@ class RunEnds:
     """The run is over: everything heals, and a heal starts nothing."""
 
 
-Event = Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Drained | Timer | Order | RunEnds
+Event = Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Timer | Order | RunEnds

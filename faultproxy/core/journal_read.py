@@ -77,8 +77,6 @@ def event(name: str, entry: Entry, faults: Set[str]) -> ev.Event:
             return ev.PeerReset(_side(entry), get(entry, "why", str))
         case "waiting":
             return ev.Waiting(_direction(entry))
-        case "drained":
-            return ev.Drained(_direction(entry))
         case "timer":
             return ev.Timer()
     raise ValueError(f"unknown event {name!r}")

@@ -108,11 +108,6 @@ class Count:
     take: int | None = None
     share: float = 1.0
 
-    @property
-    def every_one(self) -> bool:
-        """Whether it chooses all there is."""
-        return self == Count()
-
     def chooses(self, number: int, drawn: Callable[[int], bool]) -> bool:
         """Whether that one of a numbered series (from 1) is chosen, in whatever order they come; `drawn` tells the luck of each."""
         index = number - 1

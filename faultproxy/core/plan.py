@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
@@ -114,4 +114,3 @@ class FaultPlan:
     dial: Callable[[Dial, Chance], Dial] | None = None
     listen: Callable[[Listening], Listening] | None = None
     may_not_fire: bool = False
-    tags: tuple[str, ...] = field(default=())

@@ -196,11 +196,6 @@ class Fault(Strict):
             raise ValueError(f"`times = {self.times}` needs `every`: what starts this fault happens once")
         return self
 
-    @property
-    def title(self) -> str:
-        """The fault as messages name it."""
-        return self.name
-
     def table(self) -> dict[str, Any]:
         """The fault as a table of plain JSON, without what is left at its default; validated, it gives an equal fault."""
         return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_defaults=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from faultproxy.core import match, units
 from faultproxy.core.events import DIRECTIONS, Direction
@@ -135,6 +135,21 @@ def _network(value: object) -> IPv4Network | IPv6Network:
 
 
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network), _written(str), _text("127.0.0.2")]
+
+
+class Delaying(Strict):
+    """A delay and how it varies; the words are netem's."""
+
+    delay: Duration = Field(description="how much later, one way")
+    jitter: Duration = Field(0.0, description="how much the delay varies")
+    distribution: Literal["uniform", "normal", "pareto", "paretonormal"] = Field("uniform", description="how it varies")
+    correlation: Share = Field(0.0, description="how much of a draw is the draw before")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.delay == 0 and self.jitter == 0:
+            raise ValueError("neither `delay` nor `jitter` is above zero: it would do nothing")
+        return self
 
 
 class Counting(Strict):

@@ -38,10 +38,8 @@ ROUND = 0.002
 LINGER = 0.001
 """Seconds to wait in epoll after traffic before going back to trio; epoll counts whole milliseconds."""
 
-
 NEAR = 0.002
 """Seconds before a deadline from which it is waited for here, to the microsecond, where nobody minds."""
-
 
 CALLED_OFF = 100
 """Timers that may stay in the heap though they are called off, at the least: cleaning up costs a walk over all."""
@@ -163,9 +161,8 @@ class Switchboard:
         if self._timers:
             now = trio.current_time()
             ends = time.monotonic() + ROUND  # then others have their turn: what is due may at once be due again
-            while (
-                self._timers and self._timers[0][0] <= now and time.monotonic() < ends
-            ):  # not by a name of its own: a call may call off others
+            # The list is not given a name of its own: a call may call off others, and then it is made anew.
+            while self._timers and self._timers[0][0] <= now and time.monotonic() < ends:
                 timer = heapq.heappop(self._timers)[2]
                 call, timer.call = timer.call, None
                 if call is not None:

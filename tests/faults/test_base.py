@@ -90,7 +90,7 @@ def test_mistakes(keys: dict[str, Any], told: str) -> None:
 
 
 def test_the_kind_is_the_name_unless_it_has_one() -> None:
-    assert (latency().name, latency(name="slow").title) == ("latency", "slow")
+    assert (latency().name, latency(name="slow").name) == ("latency", "slow")
 
 
 def test_whom_it_hits() -> None:

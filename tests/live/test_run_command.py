@@ -20,13 +20,6 @@ from tests.live.rig import until
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    file = tmp_path / "echo.toml"
-    file.write_text(ECHO)
-    return file
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_runs_until_a_signal_and_then_sums_up(scenario: Path, number: signal.Signals) -> None:
     async with program("run", scenario, "--seed", "7") as running:

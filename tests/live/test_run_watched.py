@@ -15,17 +15,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.program import ECHO, Program, ask, program
+from tests.live.program import Program, ask, program
 from tests.live.rig import until
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    file = tmp_path / "echo.toml"
-    file.write_text(ECHO)
-    return file
 
 
 async def test_a_reader_that_goes_away_ends_it_quietly(scenario: Path) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import ClassVar, Literal
 
 from faultproxy.core import rng
 from faultproxy.core.events import Direction
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import NOTHING, Act, Chunk, Fin, Item, Items, Rst, Stage
 from faultproxy.faults.base import StreamFault
-from faultproxy.faults.fields import Duration, Share
+from faultproxy.faults.fields import Delaying
 
 _DEVIATION = {"uniform": rng.uniform, "normal": rng.normal, "pareto": rng.pareto, "paretonormal": rng.paretonormal}
 
 
-class Latency(StreamFault):
+class Latency(Delaying, StreamFault):
     """Delays what travels in `direction` by `delay`, one way: with `both`, a round trip takes twice as long.
 
     `jitter` varies the delay, drawn anew for each arrival (bytes that arrive at one moment share it); nothing overtakes, so a byte
@@ -29,16 +27,6 @@ class Latency(StreamFault):
     example: ClassVar[str] = 'kind = "latency"\ndirection = "s2c"\ndelay = "200ms"\njitter = "50ms"\n'
 
     kind: Literal["latency"] = "latency"
-    delay: Duration = Field(description="how much later, one way")
-    jitter: Duration = Field(0.0, description="how much the delay varies")
-    distribution: Literal["uniform", "normal", "pareto", "paretonormal"] = Field("uniform", description="how it varies")
-    correlation: Share = Field(0.0, description="how much of a draw is the draw before")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if self.delay == 0 and self.jitter == 0:
-            raise ValueError("neither `delay` nor `jitter` is above zero: it would do nothing")
-        return self
 
     def stage(self, direction: Direction, chance: Chance, shared: object) -> Stage:
         """A queue with a release time for each item."""
