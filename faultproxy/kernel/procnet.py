@@ -46,7 +46,7 @@ Address = tuple[str, int]
 """An IP address in its usual spelling, and a port. An IPv4-mapped IPv6 address is told as the IPv4 address that it is."""
 
 # Numbers of include/net/tcp_states.h. 12 (NEW_SYN_RECV) is a request that has no full socket yet: the same state to the peer.
-_STATES: dict[int, State] = {
+STATES: dict[int, State] = {
     1: "ESTABLISHED",
     2: "SYN_SENT",
     3: "SYN_RECV",
@@ -60,7 +60,7 @@ _STATES: dict[int, State] = {
     11: "CLOSING",
     12: "SYN_RECV",
 }
-_TIMERS: dict[int, Timer] = {0: "none", 1: "retransmit", 2: "keepalive", 3: "time_wait", 4: "window_probe"}
+TIMERS: dict[int, Timer] = {0: "none", 1: "retransmit", 2: "keepalive", 3: "time_wait", 4: "window_probe"}
 
 _V4_MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -132,12 +132,12 @@ def parse(text: str, ticks: int = 100) -> Iterator[Socket]:
 
 def _row(fields: list[str], ticks: int) -> Socket:
     number, timer_number = int(fields[3], 16), int(fields[5][:2], 16)
-    if number not in _STATES or timer_number not in _TIMERS:
+    if number not in STATES or timer_number not in TIMERS:
         raise ValueError(f"a row with state {number} and timer {timer_number}, which this reader does not know: {' '.join(fields)}")
     send_queue, recv_queue = fields[4].split(":")
-    timer = _TIMERS[timer_number]
+    timer = TIMERS[timer_number]
     return Socket(
-        state=_STATES[number],
+        state=STATES[number],
         local=_address(fields[1]),
         remote=_address(fields[2]),
         send_queue=int(send_queue, 16),
