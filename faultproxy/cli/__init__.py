@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from faultproxy import __version__
-from faultproxy.cli import check, demo, faults, new, profiles, replay, run, schema
+from faultproxy.cli import check, demo, doctor, faults, new, profiles, replay, run, sandbox, schema
 from faultproxy.errors import FaultproxyError
 
 INTERRUPTED = 130
@@ -48,6 +48,9 @@ app.command("profiles")(profiles.profiles)
 app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)
 app.command("demo")(demo.demo)
+# The command's own options are the command's, with or without `--` before it.
+app.command("sandbox", context_settings={"allow_interspersed_args": False})(sandbox.sandbox)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
