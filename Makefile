@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test peers lint types format docs bench clean
+.PHONY: demo test packets fuzz peers lint types format docs bench clean
 
 demo: .venv/run.stamp            ## the main job, shown: faults between a built-in game server and its client, with evidence from the kernel
 	@$(BIN)/faultproxy demo
@@ -11,7 +11,13 @@ demo: .venv/run.stamp            ## the main job, shown: faults between a built-
 test: .venv/test.stamp           ## all tests that need no foreign program
 	@$(BIN)/python -m pytest -q -m "not peers"
 
-peers: .venv/dev.stamp           ## against redis, nginx and curl, which must be installed
+fuzz: .venv/test.stamp           ## a million bent packets against what must hold of every packet; takes minutes
+	@$(BIN)/python -m tests.fuzz
+
+packets: .venv/test.stamp        ## only the tests that touch packets, each in a network of its own
+	@$(BIN)/python -m pytest -q -m packets
+
+peers: .venv/dev.stamp           ## against redis, nginx, curl and tshark, which must be installed
 	@$(BIN)/python -m pytest -q -m peers
 
 lint: .venv/dev.stamp
