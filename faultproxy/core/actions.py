@@ -1,13 +1,15 @@
 """What the core can ask for. The set is closed: whoever carries actions out (`net`) handles each, and decides nothing.
 
-Actions are carried out in order. All but `Started`, `Healed` and `Fired` touch a socket; those three say what was decided and why.
+Actions are carried out in order. `Started`, `Healed` and `Fired` only say what was decided and why;
+`Pass`, `Change`, `Lose` and `Inject` are about segments, all others touch a socket.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faultproxy.core.events import Direction, Side
+from faultproxy.core.events import Direction, Side, Tap
+from faultproxy.core.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Started:
     fault: str
     why: str
     offset: int | None = None
+    by: str | None = None
+    """How it lays hold of segments, if it does: `queue` or `socket filter`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,50 @@ class Fired:
     direction: Direction | None = None
     offset: int | None = None
     size: int | None = None
+    tap: Tap | None = None
 
 
-Action = Send | SendFin | ResetLeg | CloseLeg | Pause | Resume | Started | Healed | Fired
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Let the segment `ref` go on as it is."""
+
+    tap: Tap
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Let the segment `ref` go on as `data`, a whole IP packet."""
+
+    tap: Tap
+    ref: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """The segment `ref` gets no further. `held`: a copy of it was kept, to be sent later."""
+
+    tap: Tap
+    ref: int
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """Send `data`, a whole IP packet, where the segments of `tap` go."""
+
+    tap: Tap
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """From now on the socket that faces `side` drops, of what comes in, all that fits one of `shapes`; none: no more, for `fault`."""
+
+    fault: str
+    side: Side
+    shapes: tuple[Shape, ...]
+
+
+Action = Send | SendFin | ResetLeg | CloseLeg | Pause | Resume | Started | Healed | Fired | Pass | Change | Lose | Inject | Filter

@@ -15,20 +15,19 @@ from functools import partial
 from faultproxy.core import events as ev
 from faultproxy.core.actions import Action, CloseLeg, Fired, Healed, Pause, ResetLeg, Resume, Send, SendFin, Started
 from faultproxy.core.closing import Leg, is_done
-from faultproxy.core.events import DIRECTIONS, FROM, SIDES, SINK, SOURCE, TO, Direction, Hit, Side
-from faultproxy.core.limits import Budget
+from faultproxy.core.events import DIRECTIONS, FLOW, FROM, SIDES, SINK, SOURCE, TO, Direction, Hit, Side
+from faultproxy.core.limits import LASTS, Budget
+from faultproxy.core.lives import Lives
+from faultproxy.core.mechanism import by
+from faultproxy.core.packet_side import PacketSide
 from faultproxy.core.pipe import AFTER_FIN, Pipe
 from faultproxy.core.plan import Dial, FaultPlan, Peer, Sockets
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import Act, Chunk, Close, Fin, Item, Rst
-from faultproxy.core.timeline import OnFin, OnOther
+from faultproxy.core.timeline import OnFin
 from faultproxy.core.triggers import ALL, LocalFault, Triggers
 
 __all__ = ["ALL", "Connection"]
-
-
-STEPS_AT_ONCE = 10_000
-"""Starts and heals taken in one go: far more than any sane file asks for, so that an insane one cannot hang the proxy."""
 
 
 class Connection:
@@ -57,9 +56,7 @@ class Connection:
         self._early: list[Action] | None = []
         self._paused: dict[Direction, bool] = {"c2s": False, "s2c": False}
         self._deadline: float | None = None
-        self._fault_deadline: float | None = None
-        self._turned = True
-        """A timeline has taken a step since its deadline was last asked."""
+        self._lives = Lives(self._faults.values(), self._start, self._healed)
         budget = budget or Budget()
         self._pipes: dict[Direction, Pipe] = {}
         for direction in DIRECTIONS:
@@ -70,6 +67,13 @@ class Connection:
             ]
             self._pipes[direction] = Pipe(stages, partial(self._emit, direction), partial(self._report, direction), budget)
         self._triggers = Triggers(self._faults.values())
+        self.packets: PacketSide | None = None
+        """The packet faults, if it has any."""
+        if any(plan.packet is not None for plan in plans):
+            self.packets = PacketSide(self._faults.values(), chances, self._say)
+        self.lasting = False
+        """It is over for its sockets, but faults still have to do with its last segments."""
+        self._lasts_until = 0.0
 
     # ------------------------------------------------------------ questions
 
@@ -116,13 +120,7 @@ class Connection:
 
     def open(self, now: float, ordered: Mapping[str, tuple[float, str]] | None = None) -> list[Action]:
         """The client has been accepted; nothing is dialled yet. `ordered`: faults started by hand for everybody, since when and why."""
-        for name, fault in self._faults.items():
-            fault.timeline.opened(now, self._clock_start)
-            if ordered and name in ordered:
-                since, why = ordered[name]
-                if fault.timeline.trigger(now, since):
-                    fault.why = why
-        self._turned = True
+        self._lives.opened(now, self._clock_start, ordered or {})
         return self._settled(now)
 
     def dial(self, plan: Dial, now: float) -> tuple[Dial, list[Action]]:
@@ -139,12 +137,15 @@ class Connection:
     def handle(self, event: ev.Event, now: float) -> list[Action]:
         """What is to be done about `event` at time `now`. Whatever was due before now happens before it."""
         self._actions = []
-        if self.over:
+        if self.over and not self.lasting:
             return self._actions
         if self._deadline is not None and self._deadline <= now:
             self._advance(now)
         kind = type(event)
-        if kind is ev.Data:
+        if kind is ev.Seen:
+            if not self._seen(event, now):  # type: ignore[arg-type]
+                return self._actions
+        elif kind is ev.Data:
             self._data(event, now)  # type: ignore[arg-type]
         elif kind is not ev.Timer:
             self._other(event, now)
@@ -152,6 +153,10 @@ class Connection:
 
     def _other(self, event: ev.Event, now: float) -> None:
         match event:
+            case ev.Noted(tap, packet) if self.packets is not None:
+                self.packets.note(tap, packet)
+            case ev.Filtered() if self.packets is not None:
+                self.packets.filtered(event)
             case ev.Eof(direction, offset):
                 self._eof(direction, offset, now)
             case ev.PeerReset(side):
@@ -166,12 +171,22 @@ class Connection:
                 self._pipes[direction].waiting(now)
             case ev.Order(name, heal, why):
                 self._order(self._faults.get(name), heal, why, now)
-            case ev.RunEnds():
+            case ev.RunEnds() | ev.Forgotten():
                 # The last stage first: what an earlier one then lets go meets no fault that is about to end as well.
                 for fault in reversed(self._faults.values()):
-                    self._heal(fault, "the run ends", now, final=True)
-                    fault.timeline.stop()
-                    self._turned = True
+                    self._lives.heal(fault, "the run ends" if isinstance(event, ev.RunEnds) else "it is forgotten", now, final=True)
+                    self._lives.stop(fault)
+
+    def _seen(self, event: ev.Seen, now: float) -> bool:
+        # True: more is to be settled than when to come back.
+        assert self.packets is not None
+        started = self.packets.seen(event, now)
+        for fault in started:
+            self._trigger(fault, f"the {SOURCE[FLOW[event.tap]]} has sent its FIN", now)
+        if started or self.lasting:
+            return True
+        self._set_deadline()
+        return self._deadline is not None and self._deadline <= now
 
     def _data(self, event: ev.Data, now: float) -> None:
         direction, offset, data = event.direction, event.offset, event.data
@@ -217,7 +232,7 @@ class Connection:
         pipe.entered = offset
         pipe.push(Fin(), now)
         for fault in reversed(self._faults.values()):
-            if isinstance(fault.trigger, OnFin) and fault.trigger.side == side:
+            if isinstance(fault.trigger, OnFin) and fault.trigger.side == side and fault.plan.queued is None:
                 self._trigger(fault, f"the {side} has sent its FIN", now, direction, AFTER_FIN)
 
     def _died(self, side: Side, now: float) -> None:
@@ -230,78 +245,54 @@ class Connection:
         if fault is None:
             return
         if heal:
-            self._heal(fault, why, now)
+            self._lives.heal(fault, why, now)
         else:
             self._trigger(fault, why, now)
 
     # ----------------------------------------------------- starting, healing
 
     def _advance(self, now: float) -> None:
-        # Whatever is due, in the order of time; at the same time, faults before what stages hold, and the last of the file first: what an
-        # earlier one then puts in or lets go meets those behind it as they are to be from now on.
-        for _ in range(STEPS_AT_ONCE):
-            if not self._turned and (self._fault_deadline is None or self._fault_deadline > now):
-                break
-            due = [(t, fault) for fault in reversed(self._faults.values()) if (t := fault.timeline.deadline()) is not None and t <= now]
-            if not due:
-                self._ask_timelines()
-                break
-            self._turned = True
-            fault = min(due, key=lambda pair: pair[0])[1]
-            step = fault.timeline.step(now)
-            if step == "heal":
-                self._healed(fault, "its time is over", now)
-            elif step is not None:
-                self._start(fault, now, again=step == "again")
+        # At the same time, faults before what stages hold.
+        self._lives.advance(now)
         for direction in DIRECTIONS:
             self._pipes[direction].due(now)
+        if self.packets is not None:
+            self.packets.due(now)
 
     def _trigger(self, fault: LocalFault, why: str, now: float, direction: Direction | None = None, offset: int | None = None) -> None:
-        if not fault.timeline.trigger(now):
-            return
-        self._turned = True
-        self.epoch += 1
-        fault.why = why
-        fault.where, fault.offset = (direction, offset) if not fault.plan.schedule.after else (None, None)
-        step = fault.timeline.step(now)
-        if step is not None:
-            self._start(fault, now, again=step == "again")
+        if self._lives.trigger(fault, why, now, direction, offset):
+            self.epoch += 1
 
     def _start(self, fault: LocalFault, now: float, again: bool) -> None:
         name, where, offset = fault.plan.name, fault.where, fault.offset
         self.epoch += 1
         if again:  # only said: places that the stream has still to come to remain
             self._actions.append(Healed(name, "it starts again", final=True))
-        self._actions.append(Started(name, fault.why, None if offset == AFTER_FIN else offset))
+        self._actions.append(Started(name, fault.why, None if offset == AFTER_FIN else offset, by(fault.plan)))
+        if self.packets is not None:
+            self.packets.start(fault, now, self._is_gone)
         for direction in DIRECTIONS:
             self._pipes[direction].start(name, offset if direction == where else None, now)
-        fault.where = fault.offset = None
-        self._chain(name, heals=False, now=now)
 
-    def _heal(self, fault: LocalFault, why: str, now: float, final: bool = False) -> None:
-        if fault.timeline.active:
-            fault.timeline.heal()
-            self._turned = True
-            self._healed(fault, why, now, final)
-
-    def _healed(self, fault: LocalFault, why: str, now: float, final: bool = False) -> None:
+    def _healed(self, fault: LocalFault, why: str, now: float, final: bool) -> None:
         name = fault.plan.name
         self.epoch += 1
         self._actions.append(Healed(name, why, final))
+        if self.packets is not None:
+            self.packets.heal(fault, now, self._is_gone)
         for direction in DIRECTIONS:
             self._pipes[direction].heal(name, now)
-        if not final:
-            self._chain(name, heals=True, now=now)
 
-    def _chain(self, name: str, heals: bool, now: float) -> None:
-        for fault in reversed(self._faults.values()):
-            if fault.trigger == OnOther(name, heals):
-                self._trigger(fault, f"{name} {'healed' if heals else 'started'}", now)
+    def _is_gone(self, side: Side) -> bool:
+        return self._legs[side].gone
 
     # -------------------------------------------------------------- outcome
 
     def _report(self, direction: Direction, fault: str, act: Act) -> None:
         self._actions.append(Fired(fault, act.what, direction, act.offset, act.size))
+
+    def _say(self, action: Action) -> None:
+        self._actions.append(action)
 
     def _emit(self, direction: Direction, item: Item) -> None:
         sink = SINK[direction]
@@ -345,10 +336,12 @@ class Connection:
             self._advance(now)
             self._set_deadline()
         self._close_finished_legs()
-        if self.over:
-            self._end(now)
-        else:
+        if not self.over:
             self._flow()
+        elif not self.lasting:
+            self._end(now)
+        elif now >= self._lasts_until or self.packets is None or not self.packets.matter:
+            self._let_go(now)
         return self._actions
 
     def _close_finished_legs(self) -> None:
@@ -356,15 +349,30 @@ class Connection:
             if is_done(side, self._legs, self._pipes[TO[side]]):
                 self._do(side, CloseLeg(side))
                 self._leg_gone(side)
-        self.over = self._legs["client"].gone and self._legs["server"].gone
+        self.over = self.over or (self._legs["client"].gone and self._legs["server"].gone)
 
     def _end(self, now: float) -> None:
         for pipe in self._pipes.values():
             pipe.release(now)
         for fault in self._faults.values():
-            if fault.timeline.active:
-                self._actions.append(Healed(fault.plan.name, "the connection has ended", final=True))
-            fault.timeline.stop()
+            if fault.plan.queued is None:
+                if fault.timeline.active:
+                    self._actions.append(Healed(fault.plan.name, "the connection has ended", final=True))
+                self._lives.stop(fault)
+        if self.packets is not None and self.packets.matter:
+            # The kernel goes on closing: a FIN is resent, the last ACK is still to come.
+            self.lasting = True
+            self._lasts_until = now + LASTS
+            self._set_deadline()
+        else:
+            self._let_go(now)
+
+    def _let_go(self, now: float) -> None:
+        for fault in reversed(self._faults.values()):
+            self._lives.heal(fault, "the connection has ended", now, final=True)
+            self._lives.stop(fault)
+        self.lasting = False
+        self.epoch += 1
         self._deadline = None
 
     def _flow(self) -> None:
@@ -377,17 +385,16 @@ class Connection:
                 self._paused[direction] = paused
                 self._actions.append(Pause(direction) if paused else Resume(direction))
 
-    def _ask_timelines(self) -> None:
-        self._turned = False
-        deadlines = [deadline for fault in self._faults.values() if (deadline := fault.timeline.deadline()) is not None]
-        self._fault_deadline = min(deadlines, default=None)
-
     def _set_deadline(self) -> None:
-        if self._turned:
-            self._ask_timelines()
-        earliest = self._fault_deadline
+        earliest = self._lives.deadline()
         for pipe in (self._pipes["c2s"], self._pipes["s2c"]):
             deadline = pipe.deadline()
             if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline
+        if self.packets is not None:
+            deadline = self.packets.deadline()
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+            if self.lasting and (earliest is None or self._lasts_until < earliest):
+                earliest = self._lasts_until
         self._deadline = earliest

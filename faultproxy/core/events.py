@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from faultproxy.core.header import Packet
+
 Direction = Literal["c2s", "s2c"]
 """`c2s` is client to server, `s2c` server to client."""
 
@@ -19,6 +21,32 @@ FROM: dict[Side, Direction] = {"client": "c2s", "server": "s2c"}
 """The direction whose bytes come from that side."""
 TO: dict[Side, Direction] = {"client": "s2c", "server": "c2s"}
 """The direction whose bytes go to that side."""
+
+Tap = Literal["from_client", "to_client", "from_server", "to_server", "c2s", "s2c"]
+"""Where a segment is met: at one of the four taps of a proxied connection, which is two; or, where nobody stands between (`intercept`),
+in one of its directions."""
+
+TAPS: tuple[Tap, ...] = ("from_client", "to_client", "from_server", "to_server", "c2s", "s2c")
+LEGS: tuple[tuple[Tap, Tap], ...] = (("from_client", "to_client"), ("from_server", "to_server"), ("c2s", "s2c"))
+"""The taps of each TCP connection, the two ways of it."""
+SENDER: dict[Tap, Side | None] = {
+    "from_client": "client",
+    "from_server": "server",
+    "c2s": "client",
+    "s2c": "server",
+    "to_client": None,
+    "to_server": None,
+}
+"""Who sends what is met there; None: the proxy itself."""
+FLOW: dict[Tap, Direction] = {
+    "from_client": "c2s",
+    "to_server": "c2s",
+    "from_server": "s2c",
+    "to_client": "s2c",
+    "c2s": "c2s",
+    "s2c": "s2c",
+}
+"""In which direction it travels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +124,36 @@ class RunEnds:
     """The run is over: everything heals, and a heal starts nothing."""
 
 
-Event = Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Timer | Order | RunEnds
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A segment is met at `tap`. `matched` names the faults whose `payload` pattern is in it; `ref` is the packet's, until its verdict."""
+
+    tap: Tap
+    packet: Packet
+    matched: tuple[str, ...] = ()
+    ref: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Segments have gone by at `tap` while no fault acted there; `packet` is the latest. It has its verdict already."""
+
+    tap: Tap
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """The socket filter of `fault` has dropped `count` more segments that came from `side`."""
+
+    fault: str
+    side: Side
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Nobody can follow the connection any longer: everything heals, and a heal starts nothing."""
+
+
+Event = Forgotten | Seen | Noted | Filtered | Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Timer | Order | RunEnds

@@ -8,7 +8,8 @@ is what the run was told and what it answered::
 `time` is seconds since the clock of the run started, and is written whole: rounded, a deadline missed by half a microsecond would
 replay differently. `connection` is the ordinal of an outsider, `"name number"` for a member of a crowd or a probe, and 0 for the
 listener. `event` says what happened (`connect`, `open`, `dial`, `dialled`, `data`, `eof`, `order`, …), the other keys are its own.
-The bytes themselves are never written, only where they stood and how many there were: what they started is in `hits`.
+The bytes themselves are never written, only where they stood and how many there were: what they started is in `hits`. Of a segment there
+is its header, in hexadecimal, and how long its payload was; what was found in that is in `matched`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, ClassVar
 
 from faultproxy.core.actions import Action
 from faultproxy.core.connection import Connection
+from faultproxy.core.header import Packet
 from faultproxy.core.limits import JOURNAL_BUFFER
 from faultproxy.core.plan import Sockets
 from faultproxy.core.run import Happening, Knock
@@ -46,11 +48,14 @@ class Header:
     program: str = ""
     start: float = 0.0
     sockets: Sockets = field(default_factory=Sockets)
+    filtered: Sequence[str] = ()
+    """The packet faults that a socket filter carries out."""
 
     def entry(self) -> Entry:
         """The header's line."""
-        mine = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sockets"}
-        return {self.MARK: VERSION, **mine, "sockets": asdict(self.sockets)}
+        mine = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("sockets", "filtered")}
+        filtered = {"filtered": list(self.filtered)} if self.filtered else {}
+        return {self.MARK: VERSION, **mine, "sockets": asdict(self.sockets), **filtered}
 
 
 def text(entry: Entry) -> str:
@@ -157,11 +162,26 @@ def happening(what: Happening) -> Entry:
         value = getattr(what, item.name)
         if isinstance(value, bytes):
             entry["size"] = len(value)
+        elif isinstance(value, Packet):
+            entry |= _segment(value)
+        elif item.name == "matched":
+            if value:
+                entry["matched"] = list(value)
+        elif item.name == "ref":
+            if value is not None:
+                entry["ref"] = value
         elif item.name == "hits":
             if value:
                 entry["hits"] = [asdict(hit) for hit in value]
         else:
             entry[item.name] = value
+    return entry
+
+
+def _segment(packet: Packet) -> Entry:
+    entry: Entry = {"header": packet.raw[: packet.data_at].hex(), "size": packet.length - packet.data_at, "outbound": packet.outbound}
+    if not packet.whole:
+        entry["copied"] = len(packet.raw)
     return entry
 
 
@@ -178,6 +198,8 @@ def action_entry(action: Action) -> Entry:
         value = getattr(action, item.name)
         if isinstance(value, bytes):
             entry["size"] = len(value)
+        elif item.name == "shapes":
+            entry["shapes"] = [asdict(shape) for shape in value]
         elif value is not None and value is not False:
             entry[item.name] = value
     return entry

@@ -8,10 +8,14 @@ from dataclasses import fields
 from typing import Any, cast
 
 from faultproxy.core import events as ev
-from faultproxy.core.events import DIRECTIONS, SIDES, Direction, Side
+from faultproxy.core.events import DIRECTIONS, SIDES, TAPS, Direction, Side, Tap
+from faultproxy.core.header import Packet
 from faultproxy.core.journal import VERSION, Entry, Header
 from faultproxy.core.limits import READ_SIZE
 from faultproxy.core.plan import Peer, Sockets
+
+MOST_PAYLOAD = 2**20
+"""No payload of a segment, bundles included, comes near it."""
 
 
 def parse(line: str) -> Entry:
@@ -51,6 +55,7 @@ def header(entry: Entry) -> Header:
         program=get(entry, "program", str, ""),
         start=get(entry, "start", (int, float)),
         sockets=Sockets(**sizes),
+        filtered=get(entry, "filtered", list, []),
     )
 
 
@@ -79,6 +84,16 @@ def event(name: str, entry: Entry, faults: Set[str]) -> ev.Event:
             return ev.Waiting(_direction(entry))
         case "timer":
             return ev.Timer()
+        case "forgotten":
+            return ev.Forgotten()
+        case "seen":
+            matched = get(entry, "matched", list, [])
+            packet = _packet(entry)
+            return ev.Seen(_tap(entry), packet, tuple(fault({"fault": name}, faults) for name in matched), packet.ref)
+        case "noted":
+            return ev.Noted(_tap(entry), _packet(entry))
+        case "filtered":
+            return ev.Filtered(fault(entry, faults), _side(entry), _count(entry, "count"))
     raise ValueError(f"unknown event {name!r}")
 
 
@@ -96,6 +111,22 @@ def _data(entry: Entry, faults: Set[str]) -> ev.Data:
         raise ValueError(f"`size` is {size}, but no more than {READ_SIZE} bytes are read at once")
     hits = [ev.Hit(fault(hit, faults), _count(hit, "offset"), get(hit, "why", str)) for hit in get(entry, "hits", list, [])]
     return ev.Data(_direction(entry), _count(entry, "offset"), bytes(size), tuple(hits))
+
+
+def _tap(entry: Entry) -> Tap:
+    if entry.get("tap") not in TAPS:
+        raise ValueError(f"`tap` must be one of {', '.join(TAPS)}")
+    return cast(Tap, entry["tap"])
+
+
+def _packet(entry: Entry) -> Packet:
+    size = _count(entry, "size")
+    if size > MOST_PAYLOAD:
+        raise ValueError(f"`size` is {size}, but no IP packet is that long")
+    raw = bytes.fromhex(get(entry, "header", str)) + bytes(size)
+    ref = get(entry, "ref", int) if "ref" in entry else None
+    copied = _count(entry, "copied") if "copied" in entry else len(raw)
+    return Packet(raw[:copied], length=len(raw), ref=ref, outbound=get(entry, "outbound", bool))
 
 
 def _direction(entry: Entry) -> Direction:

@@ -39,8 +39,35 @@ ACCEPT_RETRY = 0.1
 BACKLOG = 1024
 """The listen queue when nothing asks for another (the kernel cuts it to net.core.somaxconn)."""
 
+GAPS = 256
+"""Ranges of one way of a connection that were overtaken and have not come yet: beyond it the oldest counts as lost for good."""
+
+REASSEMBLY_HELD = 256 * 1024
+"""Bytes of one way of an intercepted connection that came too early to be read in order. Beyond it the gap before them counts as lost."""
+
+REASSEMBLY_PIECES = 256
+"""Pieces of the same. Small segments would otherwise cost more by their number than by their bytes."""
+
+PACKETS_HELD = 8192
+"""Packets that one fault may hold at one tap of one connection; what comes beyond is lost, as at the end of a router's full queue."""
+
+PACKETS_QUEUED = 32 * 1024
+"""Packets that wait for a verdict, held ones included: the length of the kernel's queue."""
+
+EMBRYOS = 4096
+"""Connections of which only a SYN has been seen. Beyond it the oldest is forgotten, as in a SYN backlog."""
+
+LASTING = 1024
+"""Connections that have no socket any more and whose packets are still in somebody's hand. Beyond it the oldest is let go."""
+
+LASTS = 65.0
+"""Seconds for which packets of a connection are still looked at when the proxy's sockets are closed: somewhat more than TIME_WAIT."""
+
 JOURNAL_BUFFER = 64 * 1024
 """Characters of the journal kept before they are written: one system call for some hundred lines."""
+
+CAPTURE_BUFFER = 64 * 1024
+"""Bytes of a capture kept before they are written: one system call for some three hundred packets."""
 
 STARTS_SHOWN = 1000
 """Messages of one kind that `run` prints before it only counts them."""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from faultproxy.core.events import DIRECTIONS, Direction
 from faultproxy.core.match import Count
+from faultproxy.core.packet_stage import PacketPlan
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import Stage
 from faultproxy.core.timeline import Schedule
@@ -113,4 +114,12 @@ class FaultPlan:
     sockets: Callable[[Sockets], Sockets] | None = None
     dial: Callable[[Dial, Chance], Dial] | None = None
     listen: Callable[[Listening], Listening] | None = None
+    packet: PacketPlan | None = None
+    filtered: bool = False
+    """A socket filter does it (`core.mechanism`): segments need not come here."""
     may_not_fire: bool = False
+
+    @property
+    def queued(self) -> PacketPlan | None:
+        """What it does to segments one by one, in the queue; None: nothing."""
+        return None if self.filtered else self.packet

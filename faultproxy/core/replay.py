@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from faultproxy.core import journal_read as read
@@ -110,7 +110,7 @@ class _Replayed:
 
     def __init__(self, header: Header, build: Build) -> None:
         self._start = header.start
-        plans = build(header.faults)
+        plans = [replace(plan, filtered=plan.name in header.filtered) for plan in build(header.faults)]
         self._faults = {plan.name for plan in plans}
         self._run = Run(plans, header.seed, header.start, sockets=header.sockets, watch=self._watch)
         self._entries = Entries(header.start)

@@ -125,8 +125,11 @@ class Run:
         """A client waits to be accepted while the listener is stalled."""
         return self._listened(self.listener.waiting(), now, "waiting")
 
-    def admit(self, peer: Peer, now: float) -> tuple[Connection | None, Outcome]:
-        """A client has connected. None: no fault has anything to do with it, so nobody needs to be asked about it."""
+    def admit(self, peer: Peer, now: float, *, always: bool = False) -> tuple[Connection | None, Outcome]:
+        """A client has connected, or sends its first SYN.
+
+        None: no fault has anything to do with it, so nobody needs to be asked about it; `always` makes a connection even so.
+        """
         if peer.role == "outsider":
             self.opened += 1
         ordinal = self.opened if peer.role == "outsider" else peer.number
@@ -135,15 +138,19 @@ class Run:
             self.watch(now, None, Knock(peer, ordinal), ())
         chosen = [entry for entry in self._entries.values() if entry.plan.listen is None and self._chooses(entry, peer, ordinal)]
         remote = self._remote if peer.role != "probe" else ()
-        if not chosen and not remote:
+        if not chosen and not remote and not always:
             return None, []
         plans = [*(entry.plan for entry in chosen), *remote]
+        if not plans:  # no decision will ever be asked of it, so nobody is told
+            return Connection(ordinal, peer, (), chances={}, shared={}), []
         who = (peer.role, peer.name, ordinal)
         chances: dict[tuple[str, str], Chance] = {}
         for plan in plans:
             chances["", plan.name] = stream(self.seed, *who, "", plan.name)
             for direction in DIRECTIONS if plan.stage is not None else ():
                 chances[direction, plan.name] = stream(self.seed, *who, direction, plan.name)
+            for tap in plan.queued.taps if plan.queued is not None else ():
+                chances[tap, plan.name] = stream(self.seed, *who, tap, plan.name)
         connection = Connection(
             ordinal, peer, plans, chances=chances, shared=self._shared, clock_start=self.clock_start, budget=self.budget
         )

@@ -247,7 +247,7 @@ class Fault(Strict):
 
     @abstractmethod
     def plan(self) -> FaultPlan:
-        """What the core needs to know of it. Packet faults have none yet: they cannot run."""
+        """What the core needs to know of it."""
 
     def _plan(self, **hooks: Any) -> FaultPlan:
         return FaultPlan(

@@ -58,15 +58,20 @@ def from_faults(
     upstream: str | None = None,
     *,
     protocol: Literal["tcp", "udp"] = "tcp",
+    intercept: str | None = None,
 ) -> Scenario:
     """A scenario of faults written in words: ``latency delay=200ms jitter=50ms direction=s2c on_match={s2c="LOGIN OK"}``.
 
-    The first word is the kind; values are TOML, and whatever is no TOML is a string. Raises ScenarioError with every mistake.
+    The first word is the kind; values are TOML, and whatever is no TOML is a string. With `intercept`, the address of a server, they act on
+    its own connections and nothing listens. Raises ScenarioError with every mistake.
     """
     mistakes = Mistakes()
     proxy: dict[str, Any] = {"listen": listen, "protocol": protocol} | ({} if upstream is None else {"upstream": upstream})
+    if intercept is not None:
+        proxy = {"intercept": True, "upstream": intercept}
     data: dict[str, Any] = {"proxy": proxy, "fault": fault_tables(inline, mistakes)}
-    labels: dict[tuple[str | int, ...], str] = {("proxy", "listen"): "--listen", ("proxy", "upstream"): "--upstream"}
+    server = "--upstream" if intercept is None else "--intercept"
+    labels: dict[tuple[str | int, ...], str] = {("proxy", "listen"): "--listen", ("proxy", "upstream"): server}
     labels |= {("fault", index): f"--fault {index + 1}" for index in range(len(inline))}
     merged = Merged(Sheet("command line", data, labels=labels), ())
     return _scenarios(merged, mistakes, ident="command line", path=None, variables={}, only=None)[0]

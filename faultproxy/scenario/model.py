@@ -114,14 +114,20 @@ class Scenario:
         for proxy in self.proxies:
             if proxy.protocol == "udp":
                 found.append(f'proxy "{proxy.name}": protocol = "udp" needs the datagram plane, which is not part of this version')
-            if proxy.intercept:
-                found.append(f'proxy "{proxy.name}": intercept needs the packet plane, which is not part of this version')
-        if self.sandbox is not None:
-            found.append("[sandbox]: running in a network namespace of its own is not part of this version")
         for fault in self.faults:
             if reason := fault.cannot_run():
                 found.append(reason)
         return tuple(found)
+
+    @property
+    def acts_on_packets(self) -> bool:
+        """Whether any of its faults acts on TCP segments: what that needs is not to be had everywhere."""
+        return any(fault.plane == "packet" for fault in self.faults)
+
+    @property
+    def self_contained(self) -> bool:
+        """Whether all that it connects to is started by itself, so that it can run in a network of its own."""
+        return self.server is not None and all(proxy.upstream is None for proxy in self.proxies)
 
     def left_out_by_run(self) -> tuple[str, ...]:
         """What `run` reads and checks but leaves alone, a line each: only `test` acts on it."""

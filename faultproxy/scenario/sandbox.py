@@ -64,4 +64,4 @@ class Sandbox(Strict):
     sysctl: Annotated[
         tuple[tuple[str, str], ...], BeforeValidator(_sysctl), WithJsonSchema({"type": "object", "additionalProperties": True})
     ] = Field((), description="kernel settings, for client, server and the proxy's own legs alike")
-    mtu: Whole = Field(65536, ge=68, le=65536, description="the largest packet of the loopback, in bytes (RFC 791: at least 68)")
+    mtu: Whole = Field(1500, ge=68, le=65536, description="the largest packet of the loopback, in bytes; outside of sandboxes it is 65536")

@@ -116,6 +116,7 @@ class Proxy(Strict):
     upstream: Address | None = Field(None, description="the server (default: --upstream, or what [server] listens on)")
     protocol: Literal["tcp", "udp"] = Field("tcp", description="tcp or udp")
     intercept: Truth = Field(False, description="instead of `listen`: packet faults act on the client's own connection to the server")
+    fail_open: Truth = Field(True, description="segments that cannot be judged (unreadable, too many at once) pass; false: are lost")
     rcvbuf: Size | None = Field(None, gt=0, description="SO_RCVBUF of both legs, set before listen and connect (socket(7))")
     sndbuf: Size | None = Field(None, gt=0, description="SO_SNDBUF of both legs, set before listen and connect (socket(7))")
     idle: Duration = Field(30.0, gt=0, description="UDP: a connection ends after so long without a datagram")

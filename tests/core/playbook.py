@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tomllib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,12 @@ def fault(kind: str, **keys: Any) -> FaultPlan:
     """The plan of a fault table, as a file would have it: ``fault("latency", delay="1s")``."""
     cls = {kind.model_fields["kind"].default: kind for kind in KINDS}[kind]
     return cls.model_validate({"kind": kind} | keys).plan()
+
+
+def written(text: str) -> FaultPlan:
+    """The plan of a fault table as it stands in a file, without its header."""
+    table = tomllib.loads(text)
+    return fault(**table)
 
 
 class Playbook:

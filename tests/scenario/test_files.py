@@ -68,7 +68,7 @@ def test_includes_that_cannot_be_had(tmp_path: Path) -> None:
         "x.toml:6: include[5]: expected the name of a file or profile: the string is empty",
         "x.toml:7: include[6]: unknown name `${who}`: known here: none; define it in [vars] or with --var",
         "x.toml:8: include[7]: expected a string, not 3",
-        "x.toml:12: proxy.delay: unknown key; known here: name, listen, upstream, protocol, intercept, rcvbuf, sndbuf, idle",
+        "x.toml:12: proxy.delay: unknown key; known here: name, listen, upstream, protocol, intercept, fail_open, rcvbuf, sndbuf, idle",
         "nested.toml:1: include: an included file cannot include others: name them in the file that is run",
         "broken.toml:1: not valid TOML: expected ']' at the end of a table declaration",
     )

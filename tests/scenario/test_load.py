@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faultproxy.core import match, timeline
-from faultproxy.errors import CapabilityError, ScenarioError
+from faultproxy.errors import ScenarioError
 from faultproxy.scenario import Scenario, load, load_text, substitute
 from faultproxy.scenario.expect import Expect
 
@@ -86,13 +86,13 @@ def test_variables_of_the_command_line_come_last() -> None:
     assert beyond.faults[0].name == "profile:3g:bandwidth-c2s"
 
 
-def test_packets_are_read_and_refused() -> None:
+def test_packets_are_read() -> None:
     scenario = only("packets.toml")
     assert scenario.sandbox is not None
     assert scenario.sandbox.sysctl == (("net.ipv4.tcp_retries2", "3"), ("net.ipv4.ip_local_port_range", "40000 40099"))
-    assert [line.split(":")[0] for line in scenario.unsupported()] == ['proxy "proxy"', "[sandbox]", 'fault "synack-lost"']
-    with pytest.raises(CapabilityError, match="the packet plane is not part of this version"):
-        scenario.plans()
+    assert scenario.unsupported() == ()
+    assert scenario.acts_on_packets
+    assert [plan.queued is not None for plan in scenario.plans()] == [fault.plane == "packet" for fault in scenario.faults]
 
 
 def test_a_profile_on_udp_delays_and_loses_datagrams() -> None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from faultproxy.core.events import DIRECTIONS, Direction
+from faultproxy.core import events, track
+from faultproxy.core.events import DIRECTIONS, FLOW, Direction
+from faultproxy.core.match import Count
+from faultproxy.core.packet_stage import PacketPlan, PacketStage
 from faultproxy.core.plan import FaultPlan
-from faultproxy.errors import CapabilityError
+from faultproxy.core.rng import Chance
+from faultproxy.core.shape import SHAPES, Shape
+from faultproxy.core.track import Leg
 from faultproxy.faults.base import Fault, Place, Plane
 from faultproxy.faults.fields import Pattern, Share, Strict
+from faultproxy.faults.packet.selector import Bursts, Selector, Sorts
 
 Tap = Literal["from_client", "to_client", "from_server", "to_server"]
 Segment = Literal["syn", "synack", "ack", "data", "fin", "rst", "retransmission", "window_update", "keepalive", "any"]
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
-"""The flags of a TCP header (RFC 9293, 3.1)."""
+"""The flags of a TCP header, from its lowest bit (RFC 9293, 3.1)."""
 
 _TAPS: tuple[str, ...] = get_args(Tap)
 _WAYS = ("c2s", "s2c", "both")
-_DIRECTION_OF: dict[str, Direction] = {"from_client": "c2s", "to_server": "c2s", "from_server": "s2c", "to_client": "s2c"}
+_MARKS = {"retransmission": track.RETRANSMISSION, "window_update": track.WINDOW_UPDATE, "keepalive": track.KEEPALIVE}
+"""Sorts that only the segments before can tell."""
 _SEGMENTS: tuple[str, ...] = get_args(Segment)
 
 
@@ -65,6 +74,11 @@ def flag_names(value: object) -> tuple[str, ...]:
     return names
 
 
+def bits(names: Iterable[str]) -> int:
+    """The bits of these flags in a header."""
+    return sum(1 << FLAGS.index(name) for name in names)
+
+
 class Length(Strict):
     """Bounds of the payload in bytes, both included."""
 
@@ -99,11 +113,18 @@ class PacketFault(Fault):
         "c2s, s2c or both (default there: both)",
     )
 
+    whole: ClassVar[bool] = True
+    """It changes segments, looks into them or sends them later, so they must be copied whole."""
+    back: ClassVar[bool] = False
+    """It must see the other way of the leg as well."""
+
+    def taps(self) -> tuple[events.Tap, ...]:
+        """Where it lays hold of segments; on a connection that is not proxied, the two directions."""
+        return DIRECTIONS if self.direction in ((), ("both",)) else cast(tuple[events.Tap, ...], self.direction)
+
     def ways(self) -> tuple[Direction, ...]:
         """The directions in which the segments at its taps travel."""
-        if self.direction in ((), ("both",)):
-            return DIRECTIONS
-        found = {_DIRECTION_OF.get(name, name) for name in self.direction}
+        found = {FLOW[tap] for tap in self.taps()}
         return tuple(direction for direction in DIRECTIONS if direction in found)
 
     def unfit(self, place: Place) -> tuple[tuple[str, str], ...]:
@@ -126,19 +147,23 @@ class PacketFault(Fault):
         return tuple(found)
 
     def plan(self) -> FaultPlan:
-        """Raises CapabilityError: this version has no packet plane, and a relay's two sockets cannot stand in for it."""
-        raise CapabilityError(self.cannot_run())
+        """A stage at each tap."""
+        return self._plan(packet=self.packet_plan())
 
-    def cannot_run(self) -> str:
-        """Why it cannot run."""
-        return (
-            f'fault "{self.name}": `{self.kind}` acts on packets, and the packet plane is not part of this version. '
-            "It is not imitated with bytes: a relay that swallows bytes loses data, where a lost segment is sent again"
-        )
+    def packet_plan(self) -> PacketPlan:
+        """What the core must know of it; a kind says more."""
+        return PacketPlan(taps=self.taps(), stage=self.stage, whole=self.whole, back=self.back)
+
+    @abstractmethod
+    def stage(self, tap: events.Tap, chance: Chance, leg: Leg) -> PacketStage:
+        """The behaviour at one tap of one connection."""
 
 
 class SelectingFault(PacketFault):
     """A packet fault that says which packets; all that is said must hold."""
+
+    carrying: ClassVar[bool] = False
+    """Segments without payload do not concern it."""
 
     segments: Annotated[tuple[Segment, ...], one_or_list(_SEGMENTS, "a sort of segment", '"ack"'), _one_or_list_schema(_SEGMENTS)] = Field(
         ("any",), description=f"sorts of segment, one or a list of {', '.join(_SEGMENTS)}; `ack` carries nothing else"
@@ -160,6 +185,11 @@ class SelectingFault(PacketFault):
             raise ValueError("`burst` has its own `share`: write burst = {enter = …, leave = …, share = …}")
         if "any" in self.segments and len(self.segments) > 1:
             raise ValueError("`any` already means every segment: name the others without it")
+        sorts = self.sorts()
+        if not sorts.shapes and not sorts.marks:
+            raise ValueError(
+                "`segments`, `flags` and `length` leave nothing: no segment is all of that" + self.carrying * " and has a payload"
+            )
         return self
 
     def unfit(self, place: Place) -> tuple[tuple[str, str], ...]:
@@ -172,3 +202,36 @@ class SelectingFault(PacketFault):
                 if key in self.model_fields_set
             )
         return found
+
+    def sorts(self) -> Sorts:
+        """What a segment must look like; without `shapes` and `marks` where no segment can be so."""
+        least, most = (self.length.min, self.length.max) if self.length else (0, None)
+        if self.carrying:
+            least = max(least, 1)
+        if most is not None and most < least:
+            return Sorts(())
+        absent = [name for name in self.flags if name.startswith("!")]
+        exact = Shape(bits(set(self.flags) - set(absent)), bits(name[1:] for name in absent), least, most)
+        shapes = (SHAPES[sort].both(exact) for sort in self.segments if sort in SHAPES)
+        marks = sum(_MARKS[sort] for sort in self.segments if sort in _MARKS)
+        return Sorts(tuple(found for found in shapes if found is not None), marks, exact)
+
+    def selector(self, chance: Chance) -> Selector:
+        """Goes through the segments of one tap of one connection."""
+        bursts = None if self.burst is None else Bursts(self.burst.enter, self.burst.leave, self.burst.share)
+        return Selector(self.sorts(), self.count(), bursts, chance)
+
+    def count(self) -> Count:
+        """Which of those that look so."""
+        return Count(self.skip, self.step, self.take, self.share)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes only some of those that look alike."""
+        return self.count() != Count() or self.burst is not None or self.payload is not None
+
+    def packet_plan(self) -> PacketPlan:
+        """With the bytes that it looks for."""
+        return PacketPlan(
+            taps=self.taps(), stage=self.stage, payload=self.payload, whole=self.whole or self.payload is not None, back=self.back
+        )

@@ -6,10 +6,18 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
+from faultproxy.core.events import Tap
+from faultproxy.core.header import MSS, SACK_PERMITTED, TIMESTAMPS, WSCALE, Packet
+from faultproxy.core.packet_stage import Items
+from faultproxy.core.rng import Chance
+from faultproxy.core.shape import SYN
+from faultproxy.core.track import Leg
 from faultproxy.faults.packet.segments import PacketFault, one_or_list
+from faultproxy.faults.packet.stage import TapStage
 
 Option = Literal["mss", "wscale", "sack", "timestamps"]
 _OPTIONS = ("mss", "wscale", "sack", "timestamps")
+_KINDS = {"mss": MSS, "wscale": WSCALE, "sack": SACK_PERMITTED, "timestamps": TIMESTAMPS}
 
 
 class Strip(PacketFault):
@@ -36,3 +44,25 @@ class Strip(PacketFault):
         if "mss" in self.options and self.mss is not None:
             raise ValueError("the MSS is either taken out (`options`) or lowered (`mss`)")
         return self
+
+    def stage(self, tap: Tap, chance: Chance, leg: Leg) -> TapStage:
+        """Looks at SYNs only."""
+        return _Strip(self, tap, leg)
+
+
+class _Strip(TapStage):
+    def __init__(self, fault: Strip, tap: Tap, leg: Leg) -> None:
+        super().__init__(tap, leg)
+        self._options = fault.options
+        self._mss = fault.mss
+
+    def packet(self, packet: Packet, matched: bool, now: float) -> Items:
+        if not packet.flags & SYN:
+            return (packet,)
+        done = [name for name in self._options if packet.strip(_KINDS[name])]
+        if self._mss is not None:
+            told = int.from_bytes(packet.option(MSS) or b"", "big")
+            if told > self._mss and packet.set_option(MSS, self._mss.to_bytes(2, "big")):
+                how = f"without {', '.join(done)}" if done else ""
+                return (self.did(f"lowered the MSS from {told} to {self._mss} in", packet, how), packet)
+        return (self.did(f"stripped {', '.join(done)} from", packet), packet) if done else (packet,)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from faultproxy.core.events import Tap
+from faultproxy.core.header import Packet
+from faultproxy.core.packet_stage import Items, Lost, PacketPlan
+from faultproxy.core.rng import Chance
+from faultproxy.core.shape import SHAPES
+from faultproxy.core.track import Leg
 from faultproxy.faults.packet.segments import PacketFault
+from faultproxy.faults.packet.stage import TapStage
 
 
 class Vanish(PacketFault):
@@ -18,3 +25,16 @@ class Vanish(PacketFault):
     datagrams: ClassVar[bool] = True
 
     kind: Literal["vanish"] = "vanish"
+
+    def packet_plan(self) -> PacketPlan:
+        """All are alike to it."""
+        return PacketPlan(taps=self.taps(), stage=self.stage, bundles=True, shapes=(SHAPES["any"],))
+
+    def stage(self, tap: Tap, chance: Chance, leg: Leg) -> TapStage:
+        """Loses."""
+        return _Vanish(tap, leg)
+
+
+class _Vanish(TapStage):
+    def packet(self, packet: Packet, matched: bool, now: float) -> Items:
+        return (self.did("lost", packet), Lost(packet))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar, Literal
 
-from faultproxy.core import rng
 from faultproxy.core.events import Direction
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import NOTHING, Act, Chunk, Fin, Item, Items, Rst, Stage
 from faultproxy.faults.base import StreamFault
+from faultproxy.faults.delays import Delays
 from faultproxy.faults.fields import Delaying
-
-_DEVIATION = {"uniform": rng.uniform, "normal": rng.normal, "pareto": rng.pareto, "paretonormal": rng.paretonormal}
 
 
 class Latency(Delaying, StreamFault):
@@ -35,12 +33,9 @@ class Latency(Delaying, StreamFault):
 
 class _Latency(Stage):
     def __init__(self, fault: Latency, chance: Chance) -> None:
-        self._delay, self._jitter, self._correlation = fault.delay, fault.jitter, fault.correlation
-        self._deviation = _DEVIATION[fault.distribution]
-        self._chance = chance
+        self._delays = Delays(fault, chance)
         self._queue: deque[tuple[float, Item]] = deque()
         self._arrived: float | None = None
-        self._last_deviation = 0.0
         self._release = 0.0
 
     def chunk(self, chunk: Chunk, now: float) -> Items:
@@ -80,13 +75,6 @@ class _Latency(Stage):
         # One draw for each moment of arrival, however the bytes of that moment were cut.
         if now != self._arrived:
             self._arrived = now
-            self._release = max(self._release, now + self._draw())
+            self._release = max(self._release, now + self._delays.draw())
         self._queue.append((self._release, item))
         return NOTHING
-
-    def _draw(self) -> float:
-        if not self._jitter:
-            return self._delay
-        fresh = self._deviation(self._chance)
-        deviation = self._last_deviation = self._correlation * self._last_deviation + (1 - self._correlation) * fresh
-        return max(0.0, self._delay + self._jitter * deviation)

@@ -1,0 +1,113 @@
+"""What the packet faults of one connection have to do with its segments: which taps must be watched, when faults begin, how they act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from faultproxy.core.actions import Action, Filter, Fired
+from faultproxy.core.events import FROM, LEGS, SENDER, Filtered, Seen, Side, Tap
+from faultproxy.core.header import Packet
+from faultproxy.core.packets import Packets
+from faultproxy.core.rng import Chance
+from faultproxy.core.shape import FIN
+from faultproxy.core.timeline import OnFin
+from faultproxy.core.triggers import LocalFault
+
+_INTERCEPTED: tuple[Tap, Tap] = ("c2s", "s2c")
+
+
+class PacketSide:
+    """The packet faults of a connection. `emit` takes what they decide."""
+
+    def __init__(self, faults: Iterable[LocalFault], chances: Mapping[tuple[str, str], Chance], emit: Callable[[Action], None]) -> None:
+        self._faults = [fault for fault in faults if fault.plan.packet is not None]
+        self._queued = [fault for fault in self._faults if not fault.plan.filtered]
+        self._emit = emit
+        plans = [(fault.plan.name, fault.plan.packet) for fault in self._queued if fault.plan.packet is not None]
+        self._packets = Packets(plans, chances, emit)
+        taps = {tap for _, plan in plans for tap in plan.taps}
+        backs = {tap for _, plan in plans if plan.back for leg in LEGS if set(leg) & set(plan.taps) for tap in leg}
+        self.intercepted = bool(taps & set(_INTERCEPTED))
+        """Its segments are not the proxy's own: it has no socket in the connection."""
+        own = _INTERCEPTED if self.intercepted else tuple(tap for tap in SENDER if tap not in _INTERCEPTED)
+        fins = {tap for fault in self._queued if isinstance(fault.trigger, OnFin) for tap in own if SENDER[tap] == fault.trigger.side}
+        self.watched: frozenset[Tap] = frozenset(taps | backs | fins)
+        """The taps where any fault may have to do with segments."""
+        self.whole = any(plan.whole for _, plan in plans)
+        """Some segments must be copied whole."""
+        self.bundles = all(plan.bundles for _, plan in plans)
+        """No fault minds offloaded bundles of segments."""
+
+    def acts(self, tap: Tap) -> bool:
+        """Whether a fault acts on segments there now: each is to be told, and waits for a verdict."""
+        return self._packets.active(tap)
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether a fault that is active now needs segments copied whole, and one by one."""
+        return any(fault.timeline.active and fault.plan.packet is not None and fault.plan.packet.whole for fault in self._queued)
+
+    @property
+    def needs_single(self) -> bool:
+        """Whether a fault that is active now needs them one by one."""
+        return any(fault.timeline.active and fault.plan.packet is not None and not fault.plan.packet.bundles for fault in self._queued)
+
+    @property
+    def matter(self) -> bool:
+        """Whether segments still have to do with a fault that acts or is sure to start."""
+        return any(fault.timeline.active or fault.timeline.deadline() is not None for fault in self._queued)
+
+    def deadline(self) -> float | None:
+        """When `due` is wanted."""
+        return self._packets.deadline()
+
+    def due(self, now: float) -> None:
+        """Lets go what is due."""
+        self._packets.due(now)
+
+    def scan(self, tap: Tap, packet: Packet) -> tuple[str, ...]:
+        """The faults that look for something in the payload and find it in this segment."""
+        return self._packets.scan(tap, packet)
+
+    def note(self, tap: Tap, packet: Packet) -> None:
+        """A segment has gone by."""
+        self._packets.note(tap, packet)
+
+    def seen(self, event: Seen, now: float) -> list[LocalFault]:
+        """A segment is met. Returns the faults that it starts: those that wait for a FIN, for which it is one.
+
+        The FIN has passed then; the acknowledgement that the kernel is about to send already meets the fault.
+        """
+        self._packets.push(event.tap, event.packet, event.matched, now)
+        side = SENDER[event.tap]
+        if not event.packet.flags & FIN or side is None:
+            return []
+        return [fault for fault in reversed(self._queued) if isinstance(fault.trigger, OnFin) and fault.trigger.side == side]
+
+    def filtered(self, event: Filtered) -> None:
+        """A socket filter has dropped something."""
+        what = f"dropped {event.count} segment{'s' if event.count > 1 else ''} in the socket filter"
+        tap: Tap = "from_client" if event.side == "client" else "from_server"
+        self._emit(Fired(event.fault, what, FROM[event.side], tap=tap))
+
+    def start(self, fault: LocalFault, now: float, gone: Callable[[Side], bool]) -> None:
+        """The fault begins."""
+        if fault.plan.filtered:
+            self._filter(fault, gone, on=True)
+        elif fault.plan.packet is not None:
+            self._packets.start(fault.plan.name, now)
+
+    def heal(self, fault: LocalFault, now: float, gone: Callable[[Side], bool]) -> None:
+        """The fault ends; what it holds goes on."""
+        if fault.plan.filtered:
+            self._filter(fault, gone, on=False)
+        elif fault.plan.packet is not None:
+            self._packets.heal(fault.plan.name, now)
+
+    def _filter(self, fault: LocalFault, gone: Callable[[Side], bool], *, on: bool) -> None:
+        packet = fault.plan.packet
+        assert packet is not None
+        for tap in packet.taps:
+            side = SENDER[tap]
+            if side is not None and not gone(side):
+                self._emit(Filter(fault.plan.name, side, (packet.shapes or ()) if on else ()))

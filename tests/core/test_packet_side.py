@@ -1,0 +1,101 @@
+"""What packet faults have to do with a connection: which taps are watched, when they begin, and how long its last segments matter."""
+
+from __future__ import annotations
+
+import pytest
+
+from faultproxy.core.actions import Fired, Healed, Inject, Lose, Pass, Started
+from faultproxy.core.connection import Connection
+from faultproxy.core.events import Dialled, Eof, Filtered, Seen, Tap, Timer
+from faultproxy.core.header import Packet
+from faultproxy.core.limits import LASTS
+from faultproxy.core.mechanism import choose
+from faultproxy.core.plan import Peer
+from faultproxy.core.rng import stream
+from tests.core.packet_playbook import segment
+from tests.core.playbook import written
+
+
+def opened(*tables: str, filters: bool = False) -> Connection:
+    """A connection with these faults, dialled at 0 s."""
+    plans = choose([written(table) for table in tables], filters=filters)
+    chances = {(place, plan.name): stream(1, plan.name) for plan in plans for place in ("", "c2s", "s2c")}
+    chances |= {(tap, plan.name): stream(1, tap, plan.name) for plan in plans if plan.packet is not None for tap in plan.packet.taps}
+    connection = Connection(1, Peer(), plans, chances=chances, shared={})
+    connection.open(0.0)
+    connection.handle(Dialled("there"), 0.0)
+    return connection
+
+
+def met(connection: Connection, tap: Tap, flags: str, now: float, ref: int = 1, **more: int) -> list[object]:
+    """What is decided about a segment."""
+    packet = Packet(segment(tap, flags, **more), ref=ref, outbound=tap.startswith("to_"))  # type: ignore[arg-type]
+    return [action for action in connection.handle(Seen(tap, packet, (), ref), now) if not isinstance(action, Fired)]
+
+
+def watched(*tables: str) -> set[str]:
+    side = opened(*tables).packets
+    assert side is not None
+    return set(side.watched)
+
+
+def test_only_what_a_fault_needs_is_watched() -> None:
+    assert watched('kind = "drop"\ndirection = "to_client"\nsegments = "ack"') == {"to_client"}
+    assert watched('kind = "drop"\ndirection = "to_client"\nsegments = "ack"\non_fin = "client"') == {"to_client", "from_client"}
+    assert watched('kind = "forge"\ndirection = "to_server"\nsend = "RST"\nmanual = true') == {"to_server", "from_server"}
+    assert watched('kind = "vanish"\nname = "i"\ndirection = "both"\non_fin = "server"') == {"c2s", "s2c"}
+
+
+def test_a_fault_of_another_plane_has_no_segments() -> None:
+    assert opened('kind = "latency"\ndelay = "1ms"').packets is None
+
+
+def test_the_fin_passes_and_its_acknowledgement_meets_the_fault() -> None:
+    c = opened('kind = "drop"\ndirection = "to_client"\nsegments = "ack"\non_fin = "client"')
+    assert met(c, "to_client", ".", 0.5, 1) == [Pass("to_client", 1)]
+    assert met(c, "from_client", "F.", 1.0, 2) == [Pass("from_client", 2), Started("drop", "the client has sent its FIN", None, "queue")]
+    assert met(c, "to_client", ".", 1.0, 3, ack=2) == [Lose("to_client", 3)]
+    c.handle(Eof("c2s", 0), 1.1)
+    assert c.active == ("drop",)  # the relay hears of the FIN later: it starts nothing twice
+
+
+def test_last_segments_matter_after_the_sockets_are_closed() -> None:
+    c = opened('kind = "drop"\ndirection = "from_server"\nsegments = "ack"\non_fin = "client"')
+    met(c, "from_client", "F.", 1.0)
+    c.handle(Eof("c2s", 0), 1.0)
+    c.handle(Eof("s2c", 0), 2.0)
+    assert (c.over, c.lasting, c.active) == (True, True, ("drop",))
+    assert met(c, "from_server", ".", 3.0, 7, ack=1) == [Lose("from_server", 7)]
+    assert c.deadline() == 2.0 + LASTS
+    (healed,) = [action for action in c.handle(Timer(), 2.0 + LASTS) if isinstance(action, Healed)]
+    assert healed == Healed("drop", "the connection has ended", final=True)
+    assert (c.lasting, c.deadline()) == (False, None)
+
+
+def test_they_do_not_where_no_fault_acts_on_them() -> None:
+    c = opened('kind = "drop"\ndirection = "from_server"\nsegments = "ack"\nmanual = true')
+    c.handle(Eof("c2s", 0), 1.0)
+    c.handle(Eof("s2c", 0), 2.0)
+    assert (c.over, c.lasting) == (True, False)
+
+
+def test_what_is_held_on_its_way_out_is_lost_there_and_sent_later() -> None:
+    c = opened('kind = "delay"\ndirection = ["to_client", "from_client"]\ndelay = "1s"')
+    assert met(c, "to_client", ".", 1.0, 1) == [Lose("to_client", 1, held=True)]
+    assert met(c, "from_client", ".", 1.25, 2) == []
+    assert c.deadline() == 2.0
+    (sent,) = [action for action in c.handle(Timer(), 2.0) if not isinstance(action, Fired)]
+    assert isinstance(sent, Inject)
+    assert [action for action in c.handle(Timer(), 2.25) if not isinstance(action, Fired)] == [Pass("from_client", 2)]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_socket_filter_acts_and_tells(count: int) -> None:
+    c = opened('kind = "drop"\ndirection = "from_client"\nsegments = "data"\non_fin = "server"', filters=True)
+    assert c.packets is not None
+    assert c.packets.watched == frozenset()
+    started = c.handle(Eof("s2c", 0), 1.0)
+    assert [type(action).__name__ for action in started] == ["SendFin", "Started", "Filter"]
+    (fired,) = c.handle(Filtered("drop", "client", count), 2.0)
+    assert isinstance(fired, Fired)
+    assert fired.what == f"dropped {count} segment{'s' if count > 1 else ''} in the socket filter"
