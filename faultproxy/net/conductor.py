@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,14 +10,22 @@ from typing import Any
 import trio
 
 from faultproxy.core import events as ev
+from faultproxy.core.actions import Filter, Healed
 from faultproxy.core.plan import Dial, Peer
 from faultproxy.core.run import Outcome, Run
 from faultproxy.net import sockets
 from faultproxy.net.addresses import Address
 from faultproxy.net.dialler import Attempt, Dialler, explain
 from faultproxy.net.door import Door
+from faultproxy.net.filters import Filters
 from faultproxy.net.link import Link
+from faultproxy.net.plane import PacketPlane
 from faultproxy.net.switchboard import Switchboard
+from faultproxy.net.tapped import Tapped
+from faultproxy.net.turns import Turns
+
+ASKED = 3.0
+"""Seconds for which both peers are asked whether they are still there, once a packet fault has healed."""
 
 CLOSERS = 64
 """Threads that wait in close() at once; trio's own ones are left to name resolution."""
@@ -49,33 +56,37 @@ class Conductor:
         self._nursery = nursery
         self._closers = trio.CapacityLimiter(CLOSERS)
         self._dialler = dialler
+        self.plane: PacketPlane | None = None
+        """Where the segments of these connections are in our hand too."""
         self._notify = notify
         self._limit = limit
         self._by_core: dict[int, Link] = {}
         self._dials: dict[int, Attempt] = {}
-        self._turns: deque[Callable[[], None]] = deque()
-        self._busy = False
+        self._captured: dict[int, Tapped] = {}
+        """By link: connections that no fault has to do with, and a capture has."""
+        self._turns = Turns()
         self._wake: float | None = None
+        self._filters = Filters(board, self.tell)
         self.door = Door(board, port, admit=self._admit, room=self._room, knocked=self._knocked, notify=notify)
         self.now = trio.current_time
 
     def open(self) -> None:
         """Begins to accept, and the clock of the listener's faults starts."""
         self.door.open()
-        self._in_turn(lambda: self._carry(self.run.open(self.now())))
+        self.in_turn(lambda: self.carry(self.run.open(self.now())))
 
     def tell(self, link: Link, event: ev.Event) -> None:
         """Passes an event to the core and carries out its answer."""
-        self._in_turn(partial(self._told, link, event))
+        self.in_turn(partial(self._told, link, event))
 
     def order(self, fault: str, heal: bool, why: str) -> None:
         """Starts or heals a fault by hand."""
-        self._in_turn(lambda: self._carry(self.run.order(fault, heal, why, self.now())))
+        self.in_turn(lambda: self.carry(self.run.order(fault, heal, why, self.now())))
 
     def end(self) -> None:
         """Everything heals; the listener closes."""
         self.door.close()
-        self._in_turn(lambda: self._carry(self.run.end(self.now())))
+        self.in_turn(lambda: self.carry(self.run.end(self.now())))
 
     def abandon(self) -> None:
         """Closes whatever is still open."""
@@ -91,16 +102,24 @@ class Conductor:
         attempt = self._dials.pop(id(link), None)
         if attempt is not None:
             attempt.cancel()
+        captured = self._captured.pop(id(link), None)
+        if captured is not None and self.plane is not None:
+            self.plane.outlast_captured(captured)
         for direction, way in link.ways.items():
             self.carried[direction] += way.count
         if link.core is not None:
             self._by_core.pop(id(link.core), None)
-            self.run.close(link.core)
+            if self.plane is None or not self.plane.outlast(link.core):
+                self.run.close(link.core)
         self.door.vacated()
 
     def overflowed(self, link: Link, size: int) -> None:
         """Injected bytes are dropped, because the peer has not read what was kept for it before."""
         self._notify(f"connection {link.ordinal}: {size} injected bytes are dropped: the peer does not read, and the bound is met")
+
+    def filter(self, link: Link, sock: socket.socket, action: Filter) -> None:
+        """Sets or takes off the socket filter of a leg."""
+        self._filters.set(link, sock, action)
 
     def close_slowly(self, sock: socket.socket, link: Link) -> None:
         """Closes a socket whose SO_LINGER makes close() wait, in a thread."""
@@ -108,25 +127,18 @@ class Conductor:
 
     # ------------------------------------------------------------------
 
-    def _in_turn(self, turn: Callable[[], None]) -> None:
-        # What is decided is carried out before anything else is decided, or bytes would overtake each other: what comes up meanwhile (a
-        # peer found dead while sending, an order given by who watches) waits. It is done when this returns, unless it waits itself.
-        self._turns.append(turn)
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            while self._turns:
-                self._turns.popleft()()
-        finally:
-            self._busy = False
+    def in_turn(self, turn: Callable[[], None]) -> None:
+        """Calls it when nothing else is being decided."""
+        self._turns.take(turn)
 
     def _told(self, link: Link, event: ev.Event) -> None:
         core = link.core
         if core is None:
             return
+        if self.plane is not None:
+            self.plane.catch_up(core)
         outcome = self.run.handle(core, event, self.now())
-        self._carry(outcome)
+        self.carry(outcome)
         if not outcome or outcome[0][0] is not core:
             link.refresh()
 
@@ -144,37 +156,52 @@ class Conductor:
         return len(self.links) < self._limit
 
     def _knocked(self) -> None:
-        self._in_turn(lambda: self._carry(self.run.waiting(self.now())))
+        self.in_turn(lambda: self.carry(self.run.waiting(self.now())))
 
     def _admit(self, sock: socket.socket, address: Any) -> None:
-        self._in_turn(lambda: self._admitted(sock, address))
+        self.in_turn(lambda: self._admitted(sock, address))
 
     def _admitted(self, sock: socket.socket, address: Any) -> None:
         now = self.now()
         peer = Peer(*address[:2]) if isinstance(address, tuple) else Peer()
-        core, outcome = self.run.admit(peer, now)
+        born = self.plane.born(peer) if self.plane is not None else None
+        outcome: Outcome = []
+        if isinstance(born, Tapped):  # its first SYN has been its admission
+            # A capture watches those as well that no fault has to do with.
+            core, ordinal = (born.core if born.core.faults else None), born.ordinal
+            outcome, born.waiting = [(born.core, born.waiting or [])], None
+        elif born is not None:
+            core, ordinal = None, born
+        else:
+            core, outcome = self.run.admit(peer, now)
+            ordinal = self.run.opened
         wanted = self.run.sockets if core is None else core.sockets(self.run.sockets)
         try:
             sockets.tune(sock, wanted.client_rcvbuf, wanted.client_sndbuf)
+            if self.plane is not None:
+                sockets.endure(sock)
         except OSError:  # the client is gone already
             sock.close()
-            if core is not None:
+            if core is not None and (self.plane is None or not self.plane.outlast(core)):
                 self.run.close(core)
             return
         name = f"{Address(peer.address, peer.port)}" if peer.address else "unix"
-        link = Link(self, ordinal=self.run.opened, peer=name, client=sock, core=core, now=now)
+        link = Link(self, ordinal=ordinal, peer=name, client=sock, core=core, now=now)
         self.links[id(link)] = link
+        if core is None and isinstance(born, Tapped):
+            self._captured[id(link)] = born
         how = Dial()
         if core is not None:
             self._by_core[id(core)] = link
-            self._carry(outcome)
+            self.carry(outcome)
             if core.over or link.finished:
                 link.refresh()
                 return
             how, actions = core.dial(how, now)
             self.run.dial(core, actions, now)
             link.refresh()
-        attempt = self._dialler.dial(how, wanted.server_rcvbuf, wanted.server_sndbuf, lambda s, why: self._dialled(link, s, why))
+        watch = self.plane.dialling(born.core) if self.plane is not None and isinstance(born, Tapped) else None
+        attempt = self._dialler.dial(how, wanted.server_rcvbuf, wanted.server_sndbuf, lambda s, why: self._dialled(link, s, why), watch)
         if id(link) in self.links and "server" not in link.legs:
             self._dials[id(link)] = attempt
             link.guard()
@@ -191,10 +218,21 @@ class Conductor:
         self._notify(f"connection {link.ordinal}: {explain(why, self.upstream, self._dialler.timeout)}")
         link.not_dialled(why)
 
-    def _carry(self, outcome: Outcome) -> None:
+    def carry(self, outcome: Outcome) -> None:
+        """Carries out what was decided."""
         links = [(link, actions) for core, actions in outcome if (link := self._by_core.get(id(core))) is not None]
         for link, actions in links:
             link.act(actions)
+        if self.plane is not None:
+            for core, actions in outcome:
+                link = self._by_core.get(id(core))
+                if link is None:
+                    self.plane.keep_for_later(core, actions)
+                elif any(type(action) is Healed and action.fault in self.plane.faults for action in actions):
+                    self._ask(link)
+                self.plane.act(core, actions)
+            for core, _ in outcome:
+                self.plane.refresh(core)
         for link, _ in links:
             link.refresh()
         if self.run.listener.idle:
@@ -205,6 +243,18 @@ class Conductor:
             self._wake = deadline
             self.board.call_at(deadline, self._tick)
 
+    def _ask(self, link: Link) -> None:
+        # A peer that has given up meanwhile did so without a word, and our socket would stay open for ever.
+        socks = [leg.sock for leg in link.legs.values() if leg.sock is not None and leg.sock.family != socket.AF_UNIX]
+        for sock in socks:
+            sockets.ask(sock, True)
+
+        def no_more() -> None:
+            for sock in socks:
+                sockets.ask(sock, False)
+
+        self.board.call_at(self.now() + ASKED, no_more)
+
     def _tick(self) -> None:
         self._wake = None
-        self._in_turn(lambda: self._carry(self.run.due(self.now())))
+        self.in_turn(lambda: self.carry(self.run.due(self.now())))

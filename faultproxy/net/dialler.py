@@ -19,6 +19,9 @@ from faultproxy.net.switchboard import Switchboard, Timer
 Done = Callable[[socket.socket | None, str], None]
 """Told once: the connected socket, or None and why not (an errno's name, `timeout`, or what is wrong with the name)."""
 
+Watch = Callable[[socket.socket, int, bool], None]
+"""Called with a socket and the port that it dials, right before it does (False) and right after (True)."""
+
 NAMES_KEPT = 2.0
 """Seconds for which a resolved host name is used again: a flood of connections asks once, a changed name is soon noticed."""
 
@@ -52,9 +55,10 @@ class Dialler:
             family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
             self._known = (float("inf"), [(family, (address.host, address.port))])
 
-    def dial(self, how: Dial, rcvbuf: int | None, sndbuf: int | None, done: Done) -> Attempt:
-        """Begins to dial; `done` is called later, or at once."""
+    def dial(self, how: Dial, rcvbuf: int | None, sndbuf: int | None, done: Done, watch: Watch | None = None) -> Attempt:
+        """Begins to dial; `done` is called later, or at once. `watch` is shown each socket on the way."""
         attempt = Attempt(self, how, rcvbuf, sndbuf, done)
+        attempt.watch = watch
         if how.delay > 0:
             attempt.begin_at(trio.current_time() + how.delay)
         else:
@@ -121,13 +125,29 @@ class Dialler:
 class Attempt:
     """One dial. It tries each address of the upstream in turn until its time is over."""
 
-    __slots__ = ("_choices", "_dialler", "_done", "_how", "_over", "_rcvbuf", "_sndbuf", "_sock", "_taken", "_targets", "_timer", "_why")
+    __slots__ = (
+        "_choices",
+        "_dialler",
+        "_done",
+        "_how",
+        "_over",
+        "_rcvbuf",
+        "_sndbuf",
+        "_sock",
+        "_taken",
+        "_targets",
+        "_timer",
+        "_why",
+        "watch",
+    )
 
     def __init__(self, dialler: Dialler, how: Dial, rcvbuf: int | None, sndbuf: int | None, done: Done) -> None:
         self._dialler = dialler
         self._how = how
         self._rcvbuf, self._sndbuf = rcvbuf, sndbuf
         self._done = done
+        self.watch: Watch | None = None
+        """Shown each socket before and after it dials."""
         self._over = False
         self._sock: socket.socket | None = None
         self._targets: list[Target] = []
@@ -191,7 +211,11 @@ class Attempt:
         try:
             sockets.tune(sock, self._rcvbuf, self._sndbuf)
             self._bind(sock)
+            if self.watch is not None:
+                self.watch(sock, address[1], False)
             code = sock.connect_ex(address)
+            if self.watch is not None:
+                self.watch(sock, address[1], True)
         except OSError as error:
             self._why = _why_not(error, self._how)
             self._let_go(close=True)

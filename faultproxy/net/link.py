@@ -160,8 +160,10 @@ class Link:
                     self._reset(side)
                 case do.CloseLeg(side, linger):
                     self._close(side, linger)
+                case do.Filter(_, side) if (leg := self.legs.get(side)) is not None and leg.sock is not None:
+                    self.conductor.filter(self, leg.sock, action)
                 case _:
-                    pass  # said, not to be done
+                    pass  # said, or about segments
 
     def refresh(self) -> None:
         """After the core has decided: how far each way may go unasked, and when to come back."""

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import trio
 
 from faultproxy.core.limits import DIAL_TIMEOUT, Budget
+from faultproxy.core.mechanism import choose
 from faultproxy.core.plan import FaultPlan, Sockets
 from faultproxy.core.run import Run, Watch
 from faultproxy.errors import ScenarioError
+from faultproxy.kernel import sockfilter
 from faultproxy.net import addresses, sockets
+from faultproxy.net.capture import Capture
 from faultproxy.net.conductor import Conductor
 from faultproxy.net.dialler import Dialler
 from faultproxy.net.link import Link
+from faultproxy.net.plane import PacketPlane
 from faultproxy.net.readiness import EpollReadiness, Readiness, TaskReadiness
 from faultproxy.net.switchboard import Switchboard
 
@@ -56,6 +60,12 @@ class Snapshot:
     rows: tuple[Row, ...]
 
 
+def mechanisms(plans: Sequence[FaultPlan], capture: Capture | None) -> tuple[FaultPlan, ...]:
+    """The plans, with the mechanism by which each packet fault is carried out here: a capture sees only what is queued."""
+    packets = any(plan.packet is not None for plan in plans)
+    return choose(plans, filters=packets and capture is None and sockfilter.permitted())
+
+
 def _silent(message: str) -> None:
     pass
 
@@ -74,7 +84,8 @@ class Proxy:
 
     `watch` is told of every decision (`core.run.Watch`), `notify` of what a person should know. `seed` names the streams of chance.
     `epoll` False takes a trio task for each socket instead, as on systems without epoll. `alone` says that no other task of this trio run
-    minds waiting 2 ms, which makes round trips a third shorter.
+    minds waiting 2 ms, which makes round trips a third shorter. Packet faults need the packet plane (docs/packet-plane.md), and so does a
+    `capture`; `fail_open` False loses segments that cannot be judged, instead of letting them pass.
     """
 
     def __init__(
@@ -92,9 +103,11 @@ class Proxy:
         name: str = "proxy",
         epoll: bool = hasattr(select, "epoll"),
         alone: bool = False,
+        capture: Capture | None = None,
+        fail_open: bool = True,
     ) -> None:
         self.name = name
-        self.plans = tuple(plans)
+        self.plans = mechanisms(plans, capture)
         self.seed = seed
         self.address = listen
         self._listen = addresses.parse(listen, "listen")
@@ -106,6 +119,8 @@ class Proxy:
         self._dial_timeout = dial_timeout
         self._epoll = epoll
         self._alone = alone
+        self._capture = capture
+        self._fail_open = fail_open
         self._conductor: Conductor | None = None
         self._ended: Snapshot | None = None
         self.run: Run = Run(self.plans, seed, 0.0, sockets, watch)
@@ -113,14 +128,15 @@ class Proxy:
     async def serve(self, *, task_status: trio.TaskStatus[Proxy] = trio.TASK_STATUS_IGNORED) -> None:
         """Listens and serves until cancelled; then everything heals, and both legs of every connection are closed.
 
-        Raises ListenError, or ScenarioError where the upstream is the proxy itself.
+        Raises ListenError, ScenarioError where the upstream is the proxy itself, or CapabilityError where a packet fault cannot run.
         """
         if self._upstream == self._listen and self._listen.port:
             raise ScenarioError(f"the upstream {self._upstream} is the address that the proxy itself listens on")
         budget = Budget()
         self.run = Run(self.plans, self.seed, trio.current_time(), self._sockets, self._watch, budget)
         listener = self.run.listener_sockets
-        port = sockets.Port(self._listen, listener.client_rcvbuf, listener.client_sndbuf)
+        queued = [plan.queued for plan in self.plans if plan.queued is not None]
+        port = sockets.Port(self._listen, listener.client_rcvbuf, listener.client_sndbuf, whole=any(plan.whole for plan in queued))
         port.open()
         self.address = str(port.address)
         async with trio.open_nursery() as nursery:
@@ -130,6 +146,9 @@ class Proxy:
             limit = sockets.connection_limit(self._max_connections)
             conductor = Conductor(self.run, board, dialler, port, nursery=nursery, notify=self._notify, limit=limit)
             try:
+                if queued or self._capture is not None:
+                    conductor.plane = self._plane(conductor, board)
+                    conductor.plane.listen(port.address.port)
                 self._conductor = conductor
                 conductor.open()
                 task_status.started(self)
@@ -178,11 +197,16 @@ class Proxy:
             rows=rows,
         )
 
+    def _plane(self, conductor: Conductor, board: Switchboard) -> PacketPlane:
+        return PacketPlane(self.run, board, conductor, notify=self._notify, fail_open=self._fail_open, capture=self._capture)
+
     def _finish(self, conductor: Conductor, board: Switchboard) -> None:
         conductor.end()
         deadline = trio.current_time() + FAREWELL
         while any(link.kept for link in conductor.links.values()) and trio.current_time() < deadline:
             board.turn()
         self._ended = self.snapshot() if self._conductor is not None else None
+        if conductor.plane is not None:
+            conductor.plane.close()
         conductor.abandon()
         self._conductor = None

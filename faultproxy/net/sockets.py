@@ -15,6 +15,13 @@ from faultproxy.core.limits import BACKLOG, CONNECTIONS, DESCRIPTORS_SPARE
 from faultproxy.errors import ListenError
 from faultproxy.net.addresses import Address
 
+TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
+ENDURANCE = 3_600_000
+"""Milliseconds for which our own sockets try again where a peer's segments are in our hand."""
+
+LARGEST_SEGMENT = 32767
+"""The most that TCP_MAXSEG takes."""
+
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER {on, 0 s}: close() then sends a RST and drops what is unsent."""
 
@@ -54,6 +61,25 @@ def unset_linger(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
 
 
+def endure(sock: socket.socket) -> None:
+    """Our own sockets take part in what is done to segments: they must not give up before the peer does (TCP_USER_TIMEOUT, tcp(7))."""
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ENDURANCE)
+
+
+def limit_segments(sock: socket.socket) -> None:
+    """Before `listen` or `connect`: no segment above TCP_MAXSEG either way, for the kernel copies no whole packet of 64 KiB to a queue."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, LARGEST_SEGMENT)
+
+
+def ask(sock: socket.socket, on: bool) -> None:
+    """Asks the peer each second by keep-alive whether it still knows this connection (a RST says no), or asks no more."""
+    with contextlib.suppress(OSError):  # closed meanwhile
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, on)
+        if on and hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+
+
 def name_of(error: OSError | int) -> str:
     """The errno's name: ``"ECONNRESET"``."""
     code = error if isinstance(error, int) else error.errno
@@ -81,6 +107,8 @@ class Port:
     address: Address
     rcvbuf: int | None = None
     sndbuf: int | None = None
+    whole: bool = False
+    """Segments must be small enough to be copied whole."""
     listener: socket.socket | None = None
     _keeper: socket.socket | None = None
     _file: bool = False
@@ -136,6 +164,8 @@ class Port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             buffers(listener, self.rcvbuf, self.sndbuf)
+            if self.whole:
+                limit_segments(listener)
             listener.bind(self.address.path if self.address.is_unix else (self.address.host, self.address.port))
             self._file = self.address.is_unix
             listener.listen(backlog)

@@ -1,0 +1,362 @@
+"""The packet plane of one proxy: segments of its connections wait in the kernel's queue until the core has decided about them.
+
+How a segment finds its connection. The rules (kernel/nftables.py) queue two sorts: every SYN to the listener, and whatever belongs to a
+flow that we have named. A client's first SYN admits its connection to the run, which so gets its number, and names its flows before the
+SYN goes on; nobody chose it: nothing is named, and none of its segments comes here again. When the proxy dials, the new socket carries a
+mark by which its SYN is queued, and the flows of the server's leg are named then.
+
+What costs nothing. A flow where no fault acts at the moment is `idle`: its segments pass unread, and only the latest is remembered, so that
+the core can be brought up to date (`Noted`) before it decides anything. Segments are copied whole, and bundles taken apart, only while an
+active fault asks for it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Protocol
+
+from faultproxy.core import actions as do
+from faultproxy.core import events as ev
+from faultproxy.core.connection import Connection
+from faultproxy.core.events import Tap
+from faultproxy.core.header import Malformed, Packet
+from faultproxy.core.plan import Peer
+from faultproxy.core.run import Outcome, Run
+from faultproxy.core.shape import ACK, FIN, RST, SYN
+from faultproxy.core.timeline import AfterBytes, OnMatch
+from faultproxy.kernel.nfqueue import INPUT, OUTPUT, Queued
+from faultproxy.kernel.nftables import DIALLED, mark
+from faultproxy.net import sockets
+from faultproxy.net.capture import Capture
+from faultproxy.net.readiness import IN
+from faultproxy.net.recorder import Recorder
+from faultproxy.net.switchboard import Alarm, Switchboard
+from faultproxy.net.tapped import Flow, Key, Register, Tapped
+from faultproxy.net.verdicts import PORTS, Verdicts
+
+_FOR_SOCKETS = (do.Send, do.SendFin, do.ResetLeg, do.CloseLeg, do.Pause, do.Resume, do.Filter)
+_EDGES = FIN | SYN | RST
+
+
+Follow = Callable[[Tapped, Tap, Packet], None]
+
+
+class Host(Protocol):
+    """Who carries out what is decided about sockets."""
+
+    def carry(self, outcome: Outcome) -> None:
+        """Carries out actions, those about segments by way of `PacketPlane.act`."""
+
+    def in_turn(self, turn: Callable[[], None]) -> None:
+        """Calls it when nothing else is being decided."""
+
+    def now(self) -> float:
+        """The time."""
+
+
+class PacketPlane:
+    """Queue, rules and raw sockets of one proxy. `fail_open`: what cannot be judged (unreadable, or too much at once) passes.
+    `follow` is told of every segment that opens, ends or may start something in a connection, once it has been judged.
+
+    Raises CapabilityError where this process may not have them.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        board: Switchboard,
+        host: Host,
+        *,
+        notify: Callable[[str], None],
+        fail_open: bool,
+        capture: Capture | None,
+        follow: Follow | None = None,
+    ) -> None:
+        self._run = run
+        self._board = board
+        self._host = host
+        self._follow = follow
+        follows_bytes = follow is not None and any(isinstance(plan.schedule.trigger, AfterBytes | OnMatch) for plan in run.plans)
+        self._reads_all = capture is not None or follows_bytes
+        self._verdicts = Verdicts(notify, fail_open=fail_open, always_whole=self._reads_all)
+        self._queue = self._verdicts.queue
+        self._register = Register(untap=self._verdicts.unwatch, forget=self.let_go)
+        self._reading = False
+        """Verdicts are kept until all that has been read is judged."""
+        self._dials: dict[Key, Tapped] = {}
+        self.copies_whole = any(plan.queued is not None and plan.queued.whole for plan in run.plans)
+        """Some segments must be copied whole, so none may be larger than what the kernel copies."""
+        self.faults = frozenset(plan.name for plan in run.plans if plan.queued is not None)
+        """Those that act on segments here."""
+        self.recorder = Recorder(capture) if capture is not None else None
+        board.handlers[self._queue.fileno()] = self._ready
+        board.readiness.watch(self._queue.fileno(), IN)
+
+    # ------------------------------------------------------------- opening
+
+    def listen(self, port: int) -> None:
+        """From now on SYNs to that port of the proxy's are queued."""
+        self._verdicts.table.listener(port)
+        self._verdicts.table.dials()
+
+    def intercept(self, port: int) -> None:
+        """From now on SYNs to that port, whoever listens there, are queued."""
+        self._verdicts.table.intercept(port)
+
+    @property
+    def tapped(self) -> list[Tapped]:
+        """All connections whose segments may come here."""
+        return list(self._register.by_core.values())
+
+    def born(self, peer: Peer) -> Tapped | int | None:
+        """What its SYN has made of a client that is accepted now: tapped, or its number; None: its SYN was never seen."""
+        return self._register.embryos.pop((_plain(peer.address), peer.port), None)
+
+    def dialling(self, core: Connection) -> Callable[[socket.socket, int, bool], None] | None:
+        """What to call with a socket, and the port that it dials, right before (False) and after (True) it does for this connection."""
+        tapped = self._register.by_core.get(id(core))
+        return partial(self._dials_out, tapped) if tapped is not None else None
+
+    def _dials_out(self, tapped: Tapped, sock: socket.socket, port: int, done: bool) -> None:
+        if not done:
+            sockets.endure(sock)
+            if self.copies_whole:
+                sockets.limit_segments(sock)
+        if not self._wants(tapped, ("from_server", "to_server")):
+            return
+        mark(sock, 0 if done else DIALLED)
+        if done:
+            self._dials[OUTPUT, PORTS.pack(sock.getsockname()[1], port)] = tapped
+
+    # ------------------------------------------------- what the queue brings
+
+    def _ready(self, bits: int) -> None:
+        self._host.in_turn(self._read)
+
+    def _read(self) -> None:
+        now = self._host.now()
+        flows = self._register.flows
+        queue = self._queue
+        self._reading = True
+        for queued in queue.read():
+            data = queued.data
+            at = 20 if data[0] == 0x45 else 40
+            flow = flows.get((queued.hook, data[at : at + 4]))
+            if flow is not None and flow.idle and len(data) > at + 13 and not data[at + 13] & _EDGES:
+                flow.unseen = data
+                queue.accept(queued.id)
+            else:
+                self._judge(queued, flow, now)
+        self._reading = False
+        queue.flush()
+        self._verdicts.look_for_overflow()
+
+    def _judge(self, queued: Queued, flow: Flow | None, now: float) -> None:
+        try:
+            packet = Packet(queued.data, length=queued.length, ref=queued.id, outbound=queued.hook == OUTPUT)
+        except Malformed as why:
+            self._verdicts.unreadable(queued, why)
+            return
+        ports = PORTS.pack(packet.sport, packet.dport)
+        flow = self._register.flows.get((queued.hook, ports))
+        if packet.flags & (SYN | ACK) == SYN:
+            flow = self._opening(queued, packet, ports, flow, now)
+        if flow is None or flow.tapped.gone or flow.tapped.core.packets is None:
+            self._queue.accept(queued.id)
+            if self.recorder is not None and flow is not None:
+                self.recorder.passed(flow.tapped, flow.tap, packet)
+        elif queued.gso and not packet.flags & _EDGES and flow.tapped.core.packets.needs_single:
+            # It was on its way when the fault began: a bundle of segments, which is not to be judged as one.
+            flow.unseen = queued.data
+            self._queue.accept(queued.id)
+        else:
+            self._tell(flow, packet, now)
+
+    def _tell(self, flow: Flow, packet: Packet, now: float) -> None:
+        tapped = flow.tapped
+        core = tapped.core
+        assert core.packets is not None
+        self.catch_up(core)
+        if self.recorder is not None:
+            self.recorder.judged(tapped, packet)
+        matched = core.packets.scan(flow.tap, packet)
+        outcome = self._run.handle(core, ev.Seen(flow.tap, packet, matched, packet.ref), now)
+        if outcome:
+            self._host.carry(outcome)
+        else:
+            self.refresh(core)
+        if self._follow is not None:
+            self._follow(tapped, flow.tap, packet)
+
+    def catch_up(self, core: Connection) -> None:
+        """Tells the core what has gone by unseen: before it is told anything else, for a fault may begin then."""
+        tapped = self._register.by_core.get(id(core))
+        if tapped is None:
+            return
+        for flow in tapped.flows:
+            data, flow.unseen = flow.unseen, None
+            if data is not None:
+                self._run.handle(core, ev.Noted(flow.tap, Packet(data, length=max(len(data), _told(data)))), self._host.now())
+
+    # ------------------------------------------------------- new connections
+
+    def _opening(self, queued: Queued, packet: Packet, ports: bytes, flow: Flow | None, now: float) -> Flow | None:
+        key = (queued.hook, ports)
+        if flow is not None and not flow.tapped.core.over:
+            return flow  # sent again
+        if flow is not None:
+            self.let_go(flow.tapped)
+        if queued.hook == OUTPUT and queued.mark == DIALLED:
+            tapped = self._dials.pop(key, None)
+            if tapped is not None and not tapped.gone:
+                self._watch(tapped, (("to_server", key), ("from_server", _back(key))))
+            return self._register.flows.get(key)
+        self._admit(queued, packet, key, now)
+        return self._register.flows.get(key)
+
+    def _admit(self, queued: Queued, packet: Packet, key: Key, now: float) -> None:
+        address = _plain(packet.source)
+        if (address, packet.sport) in self._register.embryos:
+            return  # sent again
+        core, outcome = self._run.admit(Peer(address, packet.sport), now, always=self.recorder is not None)
+        if core is None:
+            self._register.expect(address, packet.sport, self._run.opened)
+            return
+        tapped = Tapped(core, self._run.opened, f"{address}:{packet.sport}")
+        tapped.alarm = Alarm(self._board, partial(self._tick, tapped))
+        self._register.add(tapped)
+        self._register.expect(address, packet.sport, tapped)
+        self._watch(tapped, self._taps(tapped, queued, key))
+        self._host.carry(outcome)
+        self.refresh(core)
+
+    def _taps(self, tapped: Tapped, queued: Queued, key: Key) -> tuple[tuple[Tap, Key], ...]:
+        if tapped.core.packets is None or not tapped.core.packets.intercepted:
+            return ("from_client", key), ("to_client", (OUTPUT, _back(key)[1]))
+        # Both ends on this machine: each segment is met once, where it comes in. Otherwise the far end's come in and ours go out.
+        here = queued.hook == INPUT and queued.indev == _LOOPBACK
+        back = INPUT if here or queued.hook == OUTPUT else OUTPUT
+        return ("c2s", key), ("s2c", (back, _back(key)[1]))
+
+    def _wants(self, tapped: Tapped, taps: Iterable[Tap]) -> bool:
+        packets = tapped.core.packets
+        return self.recorder is not None or (packets is not None and not packets.watched.isdisjoint(taps))
+
+    def _watch(self, tapped: Tapped, places: Sequence[tuple[Tap, Key]]) -> None:
+        wanted = [(tap, key) for tap, key in places if self._wants(tapped, (tap,))]
+        for tap, key in wanted:
+            self._register.watch(tapped, tap, key)
+        self._verdicts.watch([key for _, key in wanted])
+        tapped.epoch = -1
+
+    # ----------------------------------------------------- what is decided
+
+    def act(self, core: Connection, actions: Sequence[do.Action]) -> None:
+        """Carries out what the core has decided about segments."""
+        if self._verdicts.closed:
+            return
+        if self.recorder is not None:
+            tapped = self._register.by_core.get(id(core))
+            if tapped is not None:
+                self.recorder.decided(tapped, actions)
+        self._verdicts.act(actions)
+        if not self._reading:
+            self._queue.flush()
+
+    def keep_for_later(self, core: Connection, actions: Sequence[do.Action]) -> bool:
+        """Keeps what is to be done to sockets that are not there yet. False: none are to come."""
+        tapped = self._register.by_core.get(id(core))
+        if tapped is None or tapped.waiting is None:
+            return False
+        tapped.waiting += [action for action in actions if isinstance(action, _FOR_SOCKETS)]
+        return True
+
+    def refresh(self, core: Connection) -> None:
+        """After the core has decided: which flows may pass unasked, how deep to copy, and when to come back."""
+        tapped = self._register.by_core.get(id(core))
+        if tapped is None:
+            return
+        if tapped.gone:
+            self._remove(tapped)
+            return
+        deadline = core.deadline()
+        if deadline is not None:
+            tapped.alarm.by(deadline)
+        if core.epoch != tapped.epoch:
+            tapped.epoch = core.epoch
+            for flow in tapped.flows:
+                flow.idle = not self._reads_all and (core.packets is None or not core.packets.acts(flow.tap))
+            self._verdicts.want(tapped, core.packets)
+
+    def outlast(self, core: Connection) -> bool:
+        """The sockets of the connection are closed. True: its segments still matter, and it is let go from here when they do not."""
+        tapped = self._register.by_core.get(id(core))
+        if tapped is None:
+            return False
+        if core.lasting:
+            self._register.outlast(tapped)
+            return True
+        self._forget(tapped)
+        return False
+
+    def outlast_captured(self, tapped: Tapped) -> None:
+        """The same for one that no fault has to do with: its last segments are still to be written."""
+        self._register.outlast(tapped)
+
+    def let_go(self, tapped: Tapped) -> None:
+        """It has to give way: its faults heal, what is held goes on."""
+        if tapped.core.packets is not None and not tapped.gone:
+            self._host.carry(self._run.handle(tapped.core, ev.Forgotten(), self._host.now()))
+        self._remove(tapped)
+
+    def close(self) -> None:
+        """Queue and rules go; what is still waiting passes."""
+        self._board.handlers.pop(self._queue.fileno(), None)
+        self._board.readiness.forget(self._queue.fileno())
+        self._verdicts.close()
+
+    # ------------------------------------------------------------------
+
+    def _remove(self, tapped: Tapped) -> None:
+        self._forget(tapped)
+        self._run.close(tapped.core)
+
+    def _forget(self, tapped: Tapped) -> None:
+        self._register.remove(tapped)
+        self._verdicts.want(tapped, None)
+
+    def _tick(self, tapped: Tapped) -> None:
+        self._host.in_turn(partial(self._ticked, tapped))
+
+    def _ticked(self, tapped: Tapped) -> None:
+        core = tapped.core
+        deadline, now = core.deadline(), self._host.now()
+        if deadline is None or tapped.gone:
+            return
+        if deadline > now:
+            tapped.alarm.by(deadline)
+            return
+        self.catch_up(core)
+        self._host.carry(self._run.handle(core, ev.Timer(), now))
+        self.refresh(core)
+
+
+_LOOPBACK = 1
+"""The index of `lo`, the first device of every network namespace."""
+
+
+def _back(key: Key) -> Key:
+    hook, ports = key
+    return (INPUT if hook == OUTPUT else OUTPUT), ports[2:] + ports[:2]
+
+
+def _plain(address: str) -> str:
+    # A listener for both families names IPv4 clients as ::ffff:10.0.0.1; a link-local address comes with its zone.
+    return address.partition("%")[0].removeprefix("::ffff:") if ":" in address else address
+
+
+def _told(data: bytes) -> int:
+    # What its header says of a segment's length, of which we have a copy of the beginning.
+    return (data[2] << 8 | data[3]) if data[0] >> 4 == 4 else 40 + (data[4] << 8 | data[5])

@@ -1,0 +1,108 @@
+"""Connections whose segments are in our hand: which flow belongs to whom, from the first SYN to the last ACK."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from faultproxy.core.actions import Action
+from faultproxy.core.connection import Connection
+from faultproxy.core.events import Tap
+from faultproxy.core.limits import EMBRYOS, LASTING
+from faultproxy.net.switchboard import Alarm
+
+Key = tuple[int, bytes]
+"""A netfilter hook, and the first four bytes of the TCP header: source port and destination port."""
+
+
+class Flow:
+    """One way of one TCP connection, met at `tap`."""
+
+    __slots__ = ("idle", "key", "tap", "tapped", "unseen")
+
+    def __init__(self, tapped: Tapped, tap: Tap, key: Key) -> None:
+        self.tapped = tapped
+        self.tap = tap
+        self.key = key
+        self.idle = False
+        """No fault acts there now: a segment that neither opens nor closes the connection may pass unasked."""
+        self.unseen: bytes | None = None
+        """The latest that did."""
+
+
+class Tapped:
+    """A connection whose segments are watched."""
+
+    __slots__ = ("alarm", "core", "epoch", "flows", "name", "ordinal", "waiting", "wants")
+
+    def __init__(self, core: Connection, ordinal: int, name: str) -> None:
+        self.core = core
+        self.ordinal = ordinal
+        self.name = name
+        self.alarm: Alarm
+        """Rings when the core wants to be asked again."""
+        self.flows: list[Flow] = []
+        self.epoch = -1
+        self.wants = (False, False)
+        """Whether its faults want segments copied whole, and one by one."""
+        self.waiting: list[Action] | None = []
+        """What is to be done to sockets as soon as there are any; None: there are."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody has anything to do with it any more."""
+        return self.core.over and not self.core.lasting
+
+
+@dataclass(slots=True)
+class Register:
+    """All connections that are tapped. `untap` is told which flows nobody wants to see any more."""
+
+    untap: Callable[[Sequence[Key]], None]
+    forget: Callable[[Tapped], None]
+    """Told of one that had to give way to others."""
+    flows: dict[Key, Flow] = field(default_factory=dict)
+    by_core: dict[int, Tapped] = field(default_factory=dict)
+    embryos: OrderedDict[tuple[str, int], Tapped | int] = field(default_factory=OrderedDict)
+    """Connections of which a SYN was seen, by the client's address and port: tapped, or the number that it got where no fault chose it."""
+    lasting: OrderedDict[int, Tapped] = field(default_factory=OrderedDict)
+
+    def expect(self, address: str, port: int, what: Tapped | int) -> None:
+        """A SYN has been seen: it is to be accepted soon."""
+        self.embryos.pop((address, port), None)
+        self.embryos[address, port] = what
+        if len(self.embryos) > EMBRYOS:
+            _, oldest = self.embryos.popitem(last=False)
+            if isinstance(oldest, Tapped):
+                self.forget(oldest)
+
+    def add(self, tapped: Tapped) -> None:
+        """From now on it is known."""
+        self.by_core[id(tapped.core)] = tapped
+
+    def watch(self, tapped: Tapped, tap: Tap, key: Key) -> None:
+        """A flow of it is met at `tap`. An older connection with the same ports gives way."""
+        old = self.flows.get(key)
+        if old is not None and old.tapped is not tapped:
+            old.tapped.flows.remove(old)
+        flow = Flow(tapped, tap, key)
+        self.flows[key] = flow
+        tapped.flows.append(flow)
+
+    def outlast(self, tapped: Tapped) -> None:
+        """Its sockets are closed, its segments still matter."""
+        self.lasting[id(tapped)] = tapped
+        if len(self.lasting) > LASTING:
+            self.forget(self.lasting.popitem(last=False)[1])
+
+    def remove(self, tapped: Tapped) -> None:
+        """It is gone."""
+        tapped.alarm.off()
+        keys = [flow.key for flow in tapped.flows if self.flows.get(flow.key) is flow]
+        for key in keys:
+            del self.flows[key]
+        tapped.flows.clear()
+        self.untap(keys)
+        self.by_core.pop(id(tapped.core), None)
+        self.lasting.pop(id(tapped), None)

@@ -1,0 +1,113 @@
+"""What the kernel is told about segments: which to bring, how much of each, and the verdict on every one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+
+from faultproxy.core import actions as do
+from faultproxy.core.header import Malformed
+from faultproxy.core.limits import PACKETS_QUEUED
+from faultproxy.core.packet_side import PacketSide
+from faultproxy.kernel.forge import Injector
+from faultproxy.kernel.nfqueue import LARGEST_COPY, Queue, Queued
+from faultproxy.kernel.nftables import Table
+from faultproxy.net.tapped import Key, Tapped
+
+HEADERS = 128
+"""Bytes that are copied of a segment while nobody wants its payload: the longest headers of IPv4 and TCP are 120, of IPv6 usually 100."""
+
+PORTS = struct.Struct("!HH")
+
+
+class Verdicts:
+    """Queue, rules and raw sockets. `fail_open`: what cannot be judged (unreadable, or too much at once) passes, and `notify` hears of it.
+
+    `always_whole`: segments are copied whole whatever the faults need. Raises CapabilityError where this process may not have them.
+    """
+
+    def __init__(self, notify: Callable[[str], None], *, fail_open: bool, always_whole: bool) -> None:
+        self._notify = notify
+        self._fail_open = fail_open
+        self.queue = Queue(copy=LARGEST_COPY if always_whole else HEADERS, limit=PACKETS_QUEUED, gso=True, fail_open=fail_open)
+        try:
+            self.table = Table(self.queue.number)
+        except BaseException:
+            self.queue.close()
+            raise
+        self._injector = Injector()
+        self.closed = False
+        self._wholes = int(always_whole)
+        self._singles = 0
+        """How many want segments copied whole, and one by one."""
+        self._unreadable = 0
+        self._overflow = 0
+
+    def watch(self, keys: Iterable[Key]) -> None:
+        """Segments of these flows are brought from now on."""
+        self.table.tap(*map(_rule, keys))
+
+    def unwatch(self, keys: Sequence[Key]) -> None:
+        """Segments of these flows are not brought any more."""
+        if keys and not self.closed:
+            self.table.untap(*map(_rule, keys))
+
+    def want(self, tapped: Tapped, side: PacketSide | None) -> None:
+        """Brings as much of each segment as the faults of all connections need; those of this one may have changed. None: it is gone."""
+        whole, single = (side.needs_whole, side.needs_single) if side is not None else (False, False)
+        before, tapped.wants = tapped.wants, (whole, single)
+        wholes, singles = self._wholes + whole - before[0], self._singles + single - before[1]
+        if not self.closed:
+            if bool(wholes) != bool(self._wholes):
+                self.queue.set_copy(LARGEST_COPY if wholes else HEADERS)
+            if bool(singles) != bool(self._singles):
+                self.queue.set_gso(not singles)
+        self._wholes, self._singles = wholes, singles
+
+    def act(self, actions: Sequence[do.Action]) -> None:
+        """Carries out those actions that are about segments; the queue keeps verdicts until it is flushed."""
+        queue = self.queue
+        for action in actions:
+            match action:
+                case do.Pass(_, ref):
+                    queue.accept(ref)
+                case do.Lose(_, ref):
+                    queue.drop(ref)
+                case do.Change(_, ref, data):
+                    queue.replace(ref, data)
+                case do.Inject(_, data):
+                    queue.flush()
+                    if not self._injector.send(data) and self._injector.failed == 1:
+                        self._notify(f"the kernel refuses a segment of ours ({self._injector.why}): copies and forged ones are lost")
+                case _:
+                    pass
+
+    def unreadable(self, queued: Queued, why: Malformed) -> None:
+        """Nobody can say whose segment this is."""
+        self._unreadable += 1
+        (self.queue.accept if self._fail_open else self.queue.drop)(queued.id)
+        if self._unreadable == 1:
+            self._notify(f"a segment cannot be read ({why}): such are {'let through' if self._fail_open else 'dropped'}")
+
+    def look_for_overflow(self) -> None:
+        """Tells, once, if segments went past us."""
+        overflow = self.queue.overflow
+        if overflow and not self._overflow:
+            what = "went past all faults" if self._fail_open else "were dropped"
+            self._notify(f"segments come faster than they can be judged, or too many are held: {overflow} so far {what}")
+        self._overflow = overflow
+
+    def close(self) -> None:
+        """Queue and rules go; what is still waiting passes.
+
+        In this order: the kernel throws away all that waits in any queue when a chain is removed.
+        """
+        self.closed = True
+        self.queue.close()
+        self.table.close()
+        self._injector.close()
+
+
+def _rule(key: Key) -> tuple[int, int, int]:
+    hook, ports = key
+    return (hook, *PORTS.unpack(ports))
