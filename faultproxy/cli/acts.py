@@ -1,4 +1,4 @@
-"""The four acts of `faultproxy demo`: in each something goes wrong, and the peers' own kernels are asked what they see."""
+"""The acts of `faultproxy demo`: in each something goes wrong, and the peers' own kernels are asked what they see."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import trio
 
 from faultproxy.arena.commands import Stream, pattern
 from faultproxy.arena.player import Player
+from faultproxy.core.run import FaultStats
 from faultproxy.core.units import show_size
 from faultproxy.errors import CapabilityError
-from faultproxy.kernel import procnet
+from faultproxy.kernel import procnet, sockdiag
 from faultproxy.kernel.procnet import Socket
-from faultproxy.net.proxy import Proxy
+from faultproxy.net.intercept import AnyProxy
 
 PATIENCE = 4.0
 """Seconds that a piece of evidence may take to show; it takes milliseconds on an idle machine."""
@@ -25,6 +26,8 @@ POLL = 0.005
 
 LINES, LINE = 4000, 250
 """Lines that act 2 sends, and about how long each is: a megabyte, which fits into no 16 KiB buffer."""
+ASKED = 3
+"""Questions that act 5 asks while nothing is acknowledged."""
 STREAM = 20_000, 1.0
 """Bytes that act 3 asks for, and the seconds over which they come."""
 
@@ -46,7 +49,7 @@ class Evidence:
 class Stage:
     """Where the acts are played: the arena, and the proxy in front of it."""
 
-    proxy: Proxy
+    proxy: AnyProxy
     arena: tuple[str, int]
     has_tables: bool
 
@@ -89,11 +92,28 @@ class Stage:
 
     async def fired(self, fault: str) -> None:
         """Waits until that fault has acted: healed before, it would never be seen."""
+        await self._until(fault, lambda stats: stats.fired > 0)
+
+    async def started(self, fault: str) -> None:
+        """Waits until that fault has started."""
+        await self._until(fault, lambda stats: stats.starts > 0)
+
+    async def _until(self, fault: str, wanted: Callable[[FaultStats], bool]) -> None:
         with trio.move_on_after(PATIENCE):
             while True:
-                if any(stats.name == fault and stats.fired for stats in self.proxy.run.stats):
+                if any(stats.name == fault and wanted(stats) for stats in self.proxy.run.stats):
                     return
                 await trio.sleep(POLL)
+
+    async def info(self, player: Player, wanted: Callable[[sockdiag.TcpInfo], bool]) -> sockdiag.TcpInfo | None:
+        """What the player's kernel knows of his connection, as soon as it is what is wanted; None: it never is."""
+        with trio.move_on_after(PATIENCE):
+            while True:
+                for found in sockdiag.sockets(local_port=player.port, remote_port=self.entrance[1]):
+                    if found.info is not None and wanted(found.info):
+                        return found.info
+                await trio.sleep(POLL)
+        return None
 
 
 async def slow(stage: Stage) -> Evidence:
@@ -176,6 +196,34 @@ async def cut(stage: Stage) -> Evidence:
     return evidence
 
 
+async def unacknowledged(stage: Stage) -> Evidence:
+    """Lost ACKs: the server has everything, and the client's kernel sends it again and again, ever more slowly."""
+    evidence = Evidence()
+    async with await stage.enter("unacknowledged") as player:
+        await player.send(b"SAY from now on\r\n")
+        await player.hear()
+        await stage.started("unacknowledged")
+        await player.send(b"PING\r\n" * ASKED)
+        answers = [await player.hear() for _ in range(ASKED)]
+        evidence.check(answers == ["PONG"] * ASKED, f"the server has heard it all: {len(answers)} answers to {ASKED} questions")
+        stuck = await stage.info(player, lambda info: info.retransmits >= 2 and info.backoff >= 2)
+        if stuck is None:
+            evidence.missing.append("the client's kernel does not send anything again")
+            return evidence
+        evidence.seen.append(
+            f"the client's kernel: ESTABLISHED, {stuck.unacked} segment unacknowledged, sent {stuck.total_retrans} times again, "
+            f"back-off {stuck.backoff}, the next try in {stuck.rto / 1e6:.1f} s"
+        )
+        stage.proxy.order("unacknowledged", heal=True, why="the demo has seen enough")
+        began = trio.current_time()
+        healed = await stage.info(player, lambda info: info.unacked == 0)
+        took = (trio.current_time() - began) * 1000
+        evidence.check(healed is not None, f"healed, all is acknowledged {took:.0f} ms later")
+        await player.send(b"PING\r\n")
+        evidence.check(await player.hear() == "PONG", "and nothing was heard twice: the next answer is the next answer")
+    return evidence
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """A fault of the demo's scenario, by name, and what is played with it."""
@@ -183,6 +231,8 @@ class Act:
     fault: str
     title: str
     play: Callable[[Stage], Awaitable[Evidence]]
+    on_packets: bool = False
+    """It needs the packet plane."""
 
 
 ACTS = (
@@ -190,6 +240,7 @@ ACTS = (
     Act("stalled", "the other side does not read", stalled),
     Act("unheard", "a goodbye that nobody hears", unheard),
     Act("cut", "cut off, on one side only", cut),
+    Act("unacknowledged", "every acknowledgement is lost", unacknowledged, on_packets=True),
 )
 
 

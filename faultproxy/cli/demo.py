@@ -28,10 +28,10 @@ def demo(
     *,
     show: Annotated[bool, typer.Option("--show", help="Print the scenario of the demo instead.")] = False,
 ) -> None:
-    """Play four acts before your eyes: a slow line, a zero window, a FIN that nobody hears, a RST.
+    """Play five acts before your eyes: a slow line, a zero window, a FIN that nobody hears, a RST, lost ACKs.
 
     A small game server, its player and a proxy between them run on this machine, and their kernels are asked what they see. Exit code 0
-    only if all was seen; 3 where this machine cannot tell.
+    only if all was seen; 3 where this machine cannot tell. What touches packets may need a sandbox, which is then entered.
     """
     text = files("faultproxy.cli").joinpath("demo.toml").read_text(encoding="utf-8")
     if show:
@@ -42,14 +42,29 @@ def demo(
 
     from faultproxy.cli.run import first
 
+    console = Console(highlight=False)
+    without = _settle(console)
     try:
-        code = trio.run(_play, text, Console(highlight=False))
+        code = trio.run(_play, text, console, without)
     except BaseExceptionGroup as group:
         raise first(group) from group
     raise typer.Exit(code)
 
 
-async def _play(text: str, console: Console) -> int:
+def _settle(console: Console) -> str:
+    """Sees to it that packets may be touched, in a sandbox if need be. Returns why they may not, where they may not."""
+    from faultproxy.kernel import privileges, sandbox
+
+    if not privileges.lacking():
+        return ""
+    without = sandbox.why_not()
+    if not without:
+        sandbox.enter()
+        console.print("In a sandbox, a network of its own: outside of it this user may not touch packets.", soft_wrap=True)
+    return without
+
+
+async def _play(text: str, console: Console, without: str) -> int:
     from pathlib import Path
 
     import trio
@@ -62,27 +77,31 @@ async def _play(text: str, console: Console) -> int:
     from faultproxy.scenario import load_text
 
     (scenario,) = load_text(text, "demo.toml", Path())
+    acts = [act for act in ACTS if not (without and act.on_packets)]
+    wanted = {act.fault for act in acts}
     async with trio.open_nursery() as nursery:
 
         async def arena(task_status: trio.TaskStatus[tuple[str, int]]) -> None:
             await serve("127.0.0.1", 0, limits=Limits(heartbeat=60.0, login=60.0), task_status=task_status)
 
         host, port = await nursery.start(arena)
-        proxy = Proxy(scenario.plans(), listen="127.0.0.1:0", upstream=f"{host}:{port}", seed=1)
+        proxy = Proxy([plan for plan in scenario.plans() if plan.name in wanted], listen="127.0.0.1:0", upstream=f"{host}:{port}", seed=1)
         await nursery.start(proxy.serve)
         console.print(
             f"A player — the proxy, {proxy.address} — the arena, a small game server, {host}:{port}", markup=False, soft_wrap=True
         )
         stage = Stage(proxy, (host, port), tables_available())
         results = []
-        for number, act in enumerate(ACTS, 1):
+        for number, act in enumerate(acts, 1):
             console.print(f"\n{number}. {act.title}", style="bold", markup=False)
             fault = next(each for each in scenario.faults if each.name == act.fault)
             console.print(f"   asked: {sentence(fault)}", markup=False, soft_wrap=True)
             with trio.move_on_after(15):
                 results.append(await _shown(act, stage, console))
         nursery.cancel_scope.cancel()
-    return _judged(results, len(ACTS), console)
+    if without:
+        console.print(f"\nLeft out, what touches packets: {without}", style="yellow", markup=False, soft_wrap=True)
+    return _judged(results, len(acts), console)
 
 
 async def _shown(act: Act, stage: Stage, console: Console) -> Evidence:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PLANES = {
     "stream": "bytes of one direction",
     "connection": "how a connection opens and closes",
-    "packet": "TCP segments, UDP datagrams; read and checked, but this version cannot run them",
+    "packet": "TCP segments; `faultproxy doctor` says what that needs here",
 }
 
 

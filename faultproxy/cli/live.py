@@ -15,7 +15,8 @@ from rich.text import Text
 from faultproxy.cli.summary import Summary, fault_table
 from faultproxy.cli.voice import Voice
 from faultproxy.core.units import show_size
-from faultproxy.net.proxy import Proxy, Row, Snapshot
+from faultproxy.net.intercept import AnyProxy
+from faultproxy.net.proxy import Row, Snapshot
 
 REDRAWN = 0.25
 """Seconds between two pictures: often enough to see a change, seldom enough to cost nothing."""
@@ -52,7 +53,7 @@ def chosen(rows: Sequence[Row], rates: Rates, count: int = ROWS) -> list[Row]:
     return sorted(ranked[:count], key=lambda row: row.ordinal)
 
 
-def picture(proxy: Proxy, snapshot: Snapshot, rates: Rates, seconds: float) -> RenderableType:
+def picture(proxy: AnyProxy, snapshot: Snapshot, rates: Rates, seconds: float) -> RenderableType:
     """One proxy, as it stands."""
     up, down = rates.of(0)
     head = Text.assemble(
@@ -118,9 +119,9 @@ class Screen(Voice):
     def notify(self, message: str) -> None:
         self._messages.append(message)
 
-    async def serve(self, proxies: Sequence[Proxy]) -> None:
+    async def serve(self, proxies: Sequence[AnyProxy]) -> None:
         """Draws until cancelled, then takes the table away."""
-        rates: dict[Proxy, Rates] = {}
+        rates: dict[AnyProxy, Rates] = {}
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
                 if not proxies:  # the server is not ready yet

@@ -24,6 +24,9 @@ def run(
     case: Annotated[str | None, typer.Option(metavar="NAME", help="Which [[case]] of the file.")] = None,
     listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where clients connect; port 0: any. Or unix:PATH.")] = None,
     upstream: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="What the proxy connects to. Or unix:PATH.")] = None,
+    intercept: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="No proxy: act on the segments of all connections to this server.")
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(metavar="WORDS", help="A fault, such as 'latency delay=200ms direction=s2c'; comes after those of the file."),
@@ -31,6 +34,7 @@ def run(
     seed: Annotated[int | None, typer.Option(metavar="NUMBER", help="Repeats another run's choices. Default: drawn, and printed.")] = None,
     var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Sets a ${NAME} of the file.")] = None,
     journal: Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Records the run, for `faultproxy replay`.")] = None,
+    pcap: Annotated[Path | None, typer.Option(metavar="OUT.pcapng", help="Captures every segment, and says what was done to it.")] = None,
     seconds: Annotated[str | None, typer.Option("--for", metavar="TIME", help="Ends by itself after this time, such as 10s.")] = None,
     max_connections: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Accepts no more than so many at once.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table and no event lines.")] = False,
@@ -39,24 +43,30 @@ def run(
     """Run a proxy with its faults until Ctrl-C.
 
     On a terminal it shows a live table, into a pipe it writes a line for each event. A [server] of the file is started first and stopped
-    at the end. Several --fault and --var may be given.
+    at the end. Faults on packets need the right to touch them (`faultproxy doctor`). Several --fault and --var may be given.
     """
     from faultproxy.core.units import duration
 
     if seed is None:
         seed = secrets.randbits(32)
-    scenario = _scenario(file, _variables(var or []), case, listen=listen, upstream=upstream, faults=fault or [])
+    if intercept is not None and (file is not None or listen is not None or upstream is not None):
+        raise ScenarioError("--intercept is a run without a proxy: it goes with --fault, and with no file, --listen or --upstream")
+    scenario = _scenario(file, _variables(var or []), case, listen=listen, upstream=upstream, faults=fault or [], intercept=intercept)
     if unsupported := scenario.unsupported():
         raise CapabilityError("\n  ".join([f"{scenario.id} needs what this version cannot do:", *unsupported]))
     try:
         limit = duration(seconds) if seconds is not None else None
     except ValueError as error:
         raise ScenarioError(f"--for: {error}") from error
+    from faultproxy.cli.ground import settle
     from faultproxy.cli.session import Session, Settings, heading
 
+    where = settle(scenario, upstream=upstream, capture=pcap is not None)
     voice = _voice(quiet, json)
     heading(scenario, seed, voice.say)
-    settings = Settings(scenario, seed, _again(seed), upstream, journal, max_connections, limit)
+    if where:
+        voice.say(where)
+    settings = Settings(scenario, seed, _again(seed), upstream, journal, pcap, max_connections, limit)
     import trio
 
     try:
@@ -66,14 +76,21 @@ def run(
 
 
 def _scenario(
-    file: Path | None, variables: dict[str, str], case: str | None, *, listen: str | None, upstream: str | None, faults: list[str]
+    file: Path | None,
+    variables: dict[str, str],
+    case: str | None,
+    *,
+    listen: str | None,
+    upstream: str | None,
+    faults: list[str],
+    intercept: str | None,
 ) -> Scenario:
     from faultproxy.scenario import from_faults, load
 
     if file is None:
         if case is not None or variables:
             raise ScenarioError(f"{'--case' if case is not None else '--var'} belongs to a file: name one")
-        return from_faults(faults, listen or "127.0.0.1:0", upstream)
+        return from_faults(faults, listen or "127.0.0.1:0", upstream, intercept=intercept)
     found = load(file, variables=variables, case=case)
     if len(found) > 1:
         cases = "".join(f"\n  --case {shlex.quote(each.id.rpartition('[')[2].removesuffix(']'))}" for each in found)

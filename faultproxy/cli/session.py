@@ -21,7 +21,9 @@ from faultproxy.core.plan import Sockets
 from faultproxy.core.run import Watch
 from faultproxy.errors import ScenarioError
 from faultproxy.net import addresses
-from faultproxy.net.proxy import Proxy
+from faultproxy.net.capture import Capture
+from faultproxy.net.intercept import AnyProxy, Intercept
+from faultproxy.net.proxy import Proxy, mechanisms
 from faultproxy.scenario import Scenario, substitute
 from faultproxy.scenario.sections import Proxy as ProxyTable
 from faultproxy.scenario.variables import Value, references
@@ -40,6 +42,7 @@ class Settings:
     again: str
     upstream: str | None = None
     journal: Path | None = None
+    pcap: Path | None = None
     max_connections: int | None = None
     seconds: float | None = None
 
@@ -51,7 +54,8 @@ class Session:
         self._settings = settings
         self._scenario = _with_known_port(settings.scenario)
         self._voice = voice
-        self._proxies: list[Proxy] = []
+        self._proxies: list[AnyProxy] = []
+        self._capture: Capture | None = None
         self._journals: list[Journal] = []
         self._file: TextIO | None = None
         self._server: Server | None = None
@@ -68,6 +72,8 @@ class Session:
                         await self._serve()
                 finally:
                     self._close_journal()
+                    if self._capture is not None:
+                        self._capture.close()
                     with trio.CancelScope(shield=True):
                         summary = self._summary()
                         await self._voice.ended(summary)
@@ -84,6 +90,8 @@ class Session:
 
     async def _serve(self) -> None:
         self._open_journal()
+        if self._settings.pcap is not None:
+            self._capture = Capture(self._settings.pcap, self._voice.notify, comment=self._settings.again)
         # The server ends after the proxies: its last words are still carried, and nobody is refused meanwhile.
         async with trio.open_nursery() as outer:
             outer.start_soon(self._voice.serve, self._proxies)
@@ -127,10 +135,9 @@ class Session:
         await nursery.start(server.serve)
         return f"127.0.0.1:{port}"
 
-    def _proxy(self, table: ProxyTable, server: str | None, named: bool) -> tuple[Proxy, str]:
+    def _proxy(self, table: ProxyTable, server: str | None, named: bool) -> tuple[AnyProxy, str]:
         settings, scenario = self._settings, self._scenario
         upstream = settings.upstream or table.upstream or server
-        assert table.listen is not None, "intercept is unsupported, and so refused before"
         if upstream is None:
             raise ScenarioError(
                 f"nothing says what {'proxy ' + table.name if named else 'the proxy'} connects to: "
@@ -138,7 +145,9 @@ class Session:
             )
         sockets = Sockets(table.rcvbuf, table.sndbuf, table.rcvbuf, table.sndbuf)
         faults = [fault.table() for fault in scenario.faults if fault.proxy in (None, table.name)]
-        header = Header(settings.seed, faults, scenario.id, table.name, __version__, sockets=sockets)
+        plans = mechanisms(scenario.plans(table.name), self._capture)
+        filtered = [plan.name for plan in plans if plan.filtered]
+        header = Header(settings.seed, faults, scenario.id, table.name, __version__, sockets=sockets, filtered=filtered)
 
         def clock() -> float:
             return proxy.run.clock_start
@@ -147,19 +156,37 @@ class Session:
         if self._file is not None:
             self._journals.append(Journal(header, self._write, named=named, clock=clock))
             watches.append(self._journals[-1])
-        if (watch := self._voice.watch(header, clock, named)) is not None:
-            watches.append(watch)
+        if (told := self._voice.watch(header, clock, named)) is not None:
+            watches.append(told)
+        watch = _all(watches)
+        notify = (lambda message: self._voice.notify(f"{table.name}: {message}")) if named else self._voice.notify
+        proxy: AnyProxy
+        if table.listen is None:
+            proxy = Intercept(
+                plans,
+                upstream=upstream,
+                seed=settings.seed,
+                watch=watch,
+                notify=notify,
+                name=table.name,
+                alone=not named,
+                capture=self._capture,
+                fail_open=table.fail_open,
+            )
+            return proxy, upstream
         proxy = Proxy(
-            scenario.plans(table.name),
+            plans,
             listen=table.listen,
             upstream=upstream,
             seed=settings.seed,
             sockets=sockets,
-            watch=_all(watches),
-            notify=(lambda message: self._voice.notify(f"{table.name}: {message}")) if named else self._voice.notify,
+            watch=watch,
+            notify=notify,
             max_connections=settings.max_connections,
             name=table.name,
             alone=not named,
+            capture=self._capture,
+            fail_open=table.fail_open,
         )
         return proxy, upstream
 
@@ -191,10 +218,12 @@ class Session:
             self._voice.notify(f"the journal ends here: it cannot be written ({error.strerror})")
 
     async def _flush(self) -> None:
-        while self._journals:
+        while self._journals or self._capture is not None:
             await trio.sleep(FLUSHED)
             for journal in self._journals:
                 journal.flush()
+            if self._capture is not None:
+                self._capture.flush()
 
     def _close_journal(self) -> None:
         for journal in self._journals:

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from faultproxy.core.run import FaultStats
 from faultproxy.core.units import show_size
-from faultproxy.net.proxy import Proxy, Snapshot
+from faultproxy.net.intercept import AnyProxy
+from faultproxy.net.proxy import Snapshot
 
 WIDTH = 140
 """Columns of what is not printed on a terminal."""
@@ -30,7 +31,7 @@ class Part:
     words: dict[str, str]
 
     @staticmethod
-    def of(proxy: Proxy, words: dict[str, str]) -> Part:
+    def of(proxy: AnyProxy, words: dict[str, str]) -> Part:
         """The proxy as it stands."""
         never = [stats.name for stats in proxy.run.never_fired()]
         return Part(proxy.name, proxy.snapshot(), tuple(proxy.run.stats), never, words)

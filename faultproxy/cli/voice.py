@@ -15,7 +15,7 @@ from faultproxy.core.connection import Connection
 from faultproxy.core.journal import Header, Journal, text
 from faultproxy.core.limits import STARTS_SHOWN
 from faultproxy.core.run import Happening, Knock, Watch
-from faultproxy.net.proxy import Proxy
+from faultproxy.net.intercept import AnyProxy
 
 DRAIN = 0.5
 """Seconds that a reader has at the end to take what is left."""
@@ -33,7 +33,7 @@ class Voice:
         """One line of the heading."""
         self.lines.put(line + "\n")
 
-    def listening(self, proxy: Proxy, upstream: str, named: bool) -> None:
+    def listening(self, proxy: AnyProxy, upstream: str, named: bool) -> None:
         """That proxy can be connected to."""
         self.say(f"{proxy.name + ': ' if named else ''}listening on {proxy.address}, upstream {upstream}")
 
@@ -45,7 +45,7 @@ class Voice:
         """Something that a person should know."""
         self.say(message)
 
-    async def serve(self, proxies: Sequence[Proxy]) -> None:
+    async def serve(self, proxies: Sequence[AnyProxy]) -> None:
         """Speaks until cancelled."""
         await self.lines.serve()
 
@@ -65,7 +65,7 @@ class Machine(Voice):
     def say(self, line: str) -> None:
         """A machine needs no heading."""
 
-    def listening(self, proxy: Proxy, upstream: str, named: bool) -> None:
+    def listening(self, proxy: AnyProxy, upstream: str, named: bool) -> None:
         """As an event of its own."""
         self.lines.put(
             text({"event": "listening", "proxy": proxy.name, "address": proxy.address, "upstream": upstream, "seed": proxy.seed})
@@ -104,7 +104,7 @@ class Events(Voice):
         """Bounded like the others: an upstream that refuses does so for everybody."""
         self._tell("message", message)
 
-    async def serve(self, proxies: Sequence[Proxy]) -> None:
+    async def serve(self, proxies: Sequence[AnyProxy]) -> None:
         """Looks for connections that have ended, too: of those that no fault concerns nobody tells."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.lines.serve)
@@ -149,7 +149,7 @@ class _Log:
         if what == "close" and ordinal is not None:
             self._closed(ordinal, now)
 
-    def look(self, proxy: Proxy) -> None:
+    def look(self, proxy: AnyProxy) -> None:
         """Tells of those connections that are open no more."""
         if not self._open:
             return

@@ -96,10 +96,10 @@ def test_check_goes_through_folders(call: Call, good: Path, tmp_path: Path) -> N
 
 def test_check_says_what_cannot_run_here_without_failing(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "drop.toml"
-    file.write_text('[proxy]\nlisten = "127.0.0.1:0"\n[[fault]]\nkind = "drop"\ndirection = "to_server"\nsegments = "ack"\n')
+    file.write_text('[proxy]\nlisten = "127.0.0.1:0"\nprotocol = "udp"\n[[fault]]\nkind = "drop"\n')
     called = call("check", file)
     assert called.code == 0
-    assert called.out.splitlines()[1].startswith('   not in this version: fault "drop": ')
+    assert called.out.splitlines()[1].startswith('   not in this version: proxy "proxy": ')
 
 
 def test_check_names_each_case(call: Call, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_replay_refuses_what_is_no_journal(call: Call, good: Path, tmp_path: Pat
         (["--var", "a=b"], 2, "--var belongs to a file: name one"),
         (["--var", "a"], 2, "--var 'a': write it as NAME=VALUE"),
         (["--upstream", "127.0.0.1:1", "--for", "10"], 2, "--for: a time needs a unit: write it like \"50ms\", not '10'"),
-        (["--fault", "drop direction=to_server segments=ack", "--upstream", "127.0.0.1:1"], 4, "needs what this version cannot do"),
+        (["--intercept", "127.0.0.1:1", "--listen", "127.0.0.1:0"], 2, "--intercept is a run without a proxy"),
         (["none.toml"], 2, "none.toml"),
     ],
 )

@@ -5,19 +5,24 @@ from __future__ import annotations
 import errno
 import hashlib
 import tomllib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial, wraps
 
+import pytest
 import trio
 from pydantic import TypeAdapter
 
 from faultproxy.core.plan import FaultPlan, Sockets
+from faultproxy.core.run import Watch
 from faultproxy.faults import KINDS
 from faultproxy.faults.base import Fault
-from faultproxy.kernel import procnet
+from faultproxy.kernel import procnet, sandbox
 from faultproxy.net.addresses import parse
+from faultproxy.net.capture import Capture
 from faultproxy.net.proxy import DEFAULT_BUFFERS, Proxy
+from tests.kernel.sandboxed import sandboxed
 
 PATIENCE = 10.0
 """Seconds until a state that should come is given up. Long, because it is only ever waited for in full by a test that fails."""
@@ -172,6 +177,9 @@ async def rig(
     max_connections: int | None = None,
     dial_timeout: float = 5.0,
     sockets: Sockets = DEFAULT_BUFFERS,
+    watch: Watch | None = None,
+    capture: Capture | None = None,
+    fail_open: bool = True,
 ) -> AsyncIterator[Rig]:
     """A server's listener, a proxy before it with these faults (TOML tables), and an end that leaves nothing open."""
     listener = trio.socket.socket(trio.socket.AF_INET6 if ":" in host else trio.socket.AF_INET)
@@ -190,6 +198,9 @@ async def rig(
             max_connections=max_connections,
             dial_timeout=dial_timeout,
             sockets=sockets,
+            watch=watch,
+            capture=capture,
+            fail_open=fail_open,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(proxy.serve)
@@ -224,3 +235,18 @@ async def timed(action: Callable[[], Awaitable[object]]) -> float:
     began = trio.current_time()
     await action()
     return trio.current_time() - began
+
+
+def in_network(
+    *, mtu: int = 1500, sysctl: Sequence[tuple[str, str]] = (), within: float = 60.0
+) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
+    """Decorates an async test: it runs in a child process, in a network of its own where packets may be touched without privilege."""
+
+    def decorate(body: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+        @wraps(body)
+        def test(*args: object, **kwargs: object) -> None:
+            sandboxed(partial(trio.run, partial(body, *args, **kwargs)), within=within, enter=partial(sandbox.enter, mtu, sysctl))
+
+        return pytest.mark.packets(test)
+
+    return decorate

@@ -35,7 +35,7 @@ def left_behind(r: Rig) -> dict[str, Any]:
         "handlers": len(board.handlers) - 1,  # the listener
         "timers": len([timer for _, _, timer in board._timers if timer.call not in (None, dialler._sweep)]),
         "watched": watched(board.readiness) - 1,
-        "turns": len(conductor._turns),
+        "turns": len(conductor._turns._turns),
     }
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import pytest
 import trio
 
 from faultproxy.core.plan import Sockets
-from faultproxy.kernel import procnet
+from faultproxy.kernel import procnet, sandbox
+from faultproxy.net.intercept import AnyProxy, Intercept
 from faultproxy.net.proxy import Proxy
 from faultproxy.scenario import Scenario, load, substitute
 from faultproxy.verify.server import Server, free_port
+from tests.kernel.sandboxed import sandboxed
 from tests.live.rig import PATIENCE, End, until
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -84,7 +88,7 @@ class Stage:
     """A scenario that is running. `notes` are what the proxy told a person."""
 
     scenario: Scenario
-    proxy: Proxy
+    proxy: AnyProxy
     server: Server | None
     notes: list[str] = field(default_factory=list)
     players: list[Player] = field(default_factory=list)
@@ -152,18 +156,21 @@ async def stage(file: str, case: str | None = None) -> AsyncIterator[Stage]:
     """The scenario of `file` (below scenarios/), its server and its proxy running. After it no fault is left that has not fired."""
     (scenario,) = load(SCENARIOS / file, case=case)
     (table,) = scenario.proxies
-    assert table.listen is not None
     notes: list[str] = []
     server = _server(scenario)
     upstream = table.upstream or (f"127.0.0.1:{server.port}" if server is not None else "")
-    proxy = Proxy(
-        scenario.plans(),
-        listen=table.listen,
-        upstream=upstream,
-        seed=1,
-        sockets=Sockets(table.rcvbuf, table.sndbuf, table.rcvbuf, table.sndbuf),
-        notify=notes.append,
-    )
+    proxy: AnyProxy
+    if table.listen is None:
+        proxy = Intercept(scenario.plans(), upstream=upstream, seed=1, notify=notes.append)
+    else:
+        proxy = Proxy(
+            scenario.plans(),
+            listen=table.listen,
+            upstream=upstream,
+            seed=1,
+            sockets=Sockets(table.rcvbuf, table.sndbuf, table.rcvbuf, table.sndbuf),
+            notify=notes.append,
+        )
     async with trio.open_nursery() as nursery:
         if server is not None:
             await nursery.start(server.serve)
@@ -176,6 +183,32 @@ async def stage(file: str, case: str | None = None) -> AsyncIterator[Stage]:
             for player in made.players:
                 player.sock.close()
             nursery.cancel_scope.cancel()
+
+
+def played(
+    file: str, case: str | None = None, *, within: float = 60.0
+) -> Callable[[Callable[[Stage], Awaitable[None]]], Callable[[], None]]:
+    """Decorates the body of a test that gets the stage of a scenario, in a network of its own as the file's [sandbox] has it.
+
+    So it needs no privilege, and neither settings nor segments of other tests are met. The body runs in a child process.
+    """
+
+    def decorate(body: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
+        def test() -> None:
+            (scenario,) = load(SCENARIOS / file, case=case)
+            table = scenario.sandbox
+            enter = partial(sandbox.enter, table.mtu, table.sysctl) if table is not None else partial(sandbox.enter)
+
+            async def play() -> None:
+                async with stage(file, case) as made:
+                    await body(made)
+
+            sandboxed(partial(trio.run, play), within=within, enter=enter)
+
+        test.__name__, test.__doc__, test.__module__ = body.__name__, body.__doc__, body.__module__
+        return pytest.mark.packets(test)
+
+    return decorate
 
 
 def _server(scenario: Scenario) -> Server | None:
