@@ -9,7 +9,7 @@ open, read and unanswered, until its peer ends it too. `docs/closing.md` tells w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from faultproxy.core import events as ev
@@ -118,9 +118,9 @@ class Connection:
 
     # --------------------------------------------------------------- events
 
-    def open(self, now: float, ordered: Mapping[str, tuple[float, str]] | None = None) -> list[Action]:
-        """The client has been accepted; nothing is dialled yet. `ordered`: faults started by hand for everybody, since when and why."""
-        self._lives.opened(now, self._clock_start, ordered or {})
+    def open(self, now: float, ordered: Mapping[str, tuple[float, str]] | None = None, resting: Collection[str] = ()) -> list[Action]:
+        """The client has been accepted; nothing is dialled yet. `ordered` and `resting` as in `Lives.opened`."""
+        self._lives.opened(now, self._clock_start, ordered or {}, resting)
         return self._settled(now)
 
     def dial(self, plan: Dial, now: float) -> tuple[Dial, list[Action]]:
@@ -139,9 +139,13 @@ class Connection:
         self._actions = []
         if self.over and not self.lasting:
             return self._actions
+        kind = type(event)
+        if kind is ev.Noted:  # it went by before whatever is due by now, and decides nothing
+            if self.packets is not None:
+                self.packets.note(event.tap, event.packet)  # type: ignore[union-attr]
+            return self._actions
         if self._deadline is not None and self._deadline <= now:
             self._advance(now)
-        kind = type(event)
         if kind is ev.Seen:
             if not self._seen(event, now):  # type: ignore[arg-type]
                 return self._actions
@@ -153,8 +157,6 @@ class Connection:
 
     def _other(self, event: ev.Event, now: float) -> None:
         match event:
-            case ev.Noted(tap, packet) if self.packets is not None:
-                self.packets.note(tap, packet)
             case ev.Filtered() if self.packets is not None:
                 self.packets.filtered(event)
             case ev.Eof(direction, offset):
@@ -169,8 +171,13 @@ class Connection:
                 self._died("server", now)
             case ev.Waiting(direction):
                 self._pipes[direction].waiting(now)
-            case ev.Order(name, heal, why):
-                self._order(self._faults.get(name), heal, why, now)
+            case ev.Order(name, heal, why, by_hand) if (ordered := self._faults.get(name)) is not None:
+                if by_hand:
+                    self.epoch += self._lives.order(ordered, heal, why, now)
+                elif heal:
+                    self._lives.heal(ordered, why, now)
+                else:
+                    self._trigger(ordered, why, now)
             case ev.RunEnds() | ev.Forgotten():
                 # The last stage first: what an earlier one then lets go meets no fault that is about to end as well.
                 for fault in reversed(self._faults.values()):
@@ -240,14 +247,6 @@ class Connection:
             self._leg_gone(side)
             self._legs[side].reset = True
             self._pipes[FROM[side]].push(Rst(), now)
-
-    def _order(self, fault: LocalFault | None, heal: bool, why: str, now: float) -> None:
-        if fault is None:
-            return
-        if heal:
-            self._lives.heal(fault, why, now)
-        else:
-            self._trigger(fault, why, now)
 
     # ----------------------------------------------------- starting, healing
 

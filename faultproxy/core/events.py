@@ -112,11 +112,15 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Somebody outside (the API, a fixture, a fault of another connection) starts or heals `fault`."""
+    """Somebody outside (the API, a fixture, a fault of another connection) starts or heals `fault`.
+
+    `by_hand`: a person or a program does. It then starts however often it has, and once healed it stays so until a hand starts it again.
+    """
 
     fault: str
     heal: bool
     why: str
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,9 @@ def happening(what: Happening) -> Entry:
         elif item.name == "matched":
             if value:
                 entry["matched"] = list(value)
-        elif item.name == "ref":
-            if value is not None:
-                entry["ref"] = value
+        elif item.name in ("ref", "by_hand"):
+            if value is not None and value is not False:
+                entry[item.name] = value
         elif item.name == "hits":
             if value:
                 entry["hits"] = [asdict(hit) for hit in value]

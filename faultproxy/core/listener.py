@@ -53,17 +53,19 @@ class Listener:
                 self._fired.discard(name)
         return said + self._renew()
 
-    def order(self, fault: str, heal: bool, why: str, now: float, final: bool = False) -> list[Said]:
-        """Starts or heals a fault by name; one that is not the listener's is no business of it."""
+    def order(self, fault: str, heal: bool, why: str, now: float, *, by_hand: bool = False) -> list[Said]:
+        """Starts or heals a fault by name; one that is not the listener's is no business of it. `by_hand` as in `events.Order`."""
         timeline = self._timelines.get(fault)
         if timeline is None:
             return []
         if heal:
-            if not timeline.active:
-                return []
-            timeline.heal()
-            return [Healed(fault, why, final), *self._renew()]
-        if timeline.trigger(now):
+            said: list[Said] = [Healed(fault, why)] if timeline.active else []
+            if by_hand:
+                timeline.rest()
+            else:
+                timeline.heal()
+            return [*said, *self._renew()]
+        if timeline.order(now) if by_hand else timeline.trigger(now):
             self._why[fault] = why
         return self.due(now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from faultproxy.core.events import Direction
 from faultproxy.core.timeline import OnOther
@@ -30,9 +30,11 @@ class Lives:
         self._turned = True
         """A timeline has taken a step since its deadline was last asked."""
 
-    def opened(self, now: float, clock_start: float, ordered: Mapping[str, tuple[float, str]]) -> None:
-        """The connection opens. `ordered`: faults started by hand for everybody, since when and why."""
+    def opened(self, now: float, clock_start: float, ordered: Mapping[str, tuple[float, str]], resting: Collection[str]) -> None:
+        """The connection opens. `ordered`: faults started by hand for everybody, since when and why; `resting`: those healed by hand."""
         for name, fault in self._faults.items():
+            if name in resting:
+                fault.timeline.rest()
             fault.timeline.opened(now, clock_start)
             if name in ordered:
                 since, why = ordered[name]
@@ -69,8 +71,18 @@ class Lives:
 
     def trigger(self, fault: LocalFault, why: str, now: float, direction: Direction | None = None, offset: int | None = None) -> bool:
         """What starts a fault has happened, behind byte `offset` of `direction` if bytes did it. False: that changes nothing."""
-        if not fault.timeline.trigger(now):
-            return False
+        return fault.timeline.trigger(now) and self._armed(fault, why, now, direction, offset)
+
+    def order(self, fault: LocalFault, heal: bool, why: str, now: float) -> bool:
+        """A hand starts or heals a fault. False: that changes nothing."""
+        if not heal:
+            return fault.timeline.order(now) and self._armed(fault, why, now)
+        self.heal(fault, why, now)
+        fault.timeline.rest()
+        self._turned = True
+        return True
+
+    def _armed(self, fault: LocalFault, why: str, now: float, direction: Direction | None = None, offset: int | None = None) -> bool:
         self._turned = True
         fault.why = why
         fault.where, fault.offset = (direction, offset) if not fault.plan.schedule.after else (None, None)

@@ -148,6 +148,8 @@ class _Replayed:
                 run.due(now)
             case "waiting":
                 run.waiting(now)
+            case "heal":
+                run.heal(now)
             case "end":
                 run.end(now)
             case "connect":

@@ -25,7 +25,7 @@ class Knock:
 
 
 Happening = Event | Knock | str
-"""An event, or one of the words `open dial close` (a connection) and `open timer waiting order end` (the listener)."""
+"""An event, or one of the words `open dial close` (a connection) and `open timer waiting order heal end` (the listener)."""
 Watch = Callable[[float, Connection | None, Happening, Sequence[Action]], None]
 """Told of all that reaches the run and of every decision: time, connection (None: the listener), what happened, and the actions.
 What is decided in consequence, by a chain or an order, follows its cause."""
@@ -54,6 +54,8 @@ class _Entry:
     stats: FaultStats
     ordered: tuple[float, str] | None = None
     """Since when and why it is started by hand for everybody: for a connection that opens later too, while it lasts."""
+    resting: bool = False
+    """Healed by hand: it does not start for connections that open later either."""
     drawn: dict[tuple[str, str, int], bool] = field(default_factory=dict)
     """What `share` has given members of crowds and probes, by role, name and number."""
 
@@ -68,6 +70,8 @@ class Run:
     sockets: Sockets = Sockets()
     watch: Watch | None = None
     budget: Budget = field(default_factory=Budget)
+    armed: bool = True
+    """False: as if there were no faults, and nobody is counted, until `arm`."""
     opened: int = 0
     connections: dict[int, Connection] = field(default_factory=dict)
     listener: Listener = field(init=False)
@@ -113,6 +117,11 @@ class Run:
         """The listener is up."""
         return self._listened(self.listener.open(now), now, "open")
 
+    def arm(self, now: float) -> Outcome:
+        """The clock starts, and faults concern whoever connects from now on."""
+        self.armed, self.clock_start = True, now
+        return self.open(now)
+
     def deadline(self) -> float | None:
         """When the listener's faults want `due`."""
         return self.listener.deadline()
@@ -130,6 +139,8 @@ class Run:
 
         None: no fault has anything to do with it, so nobody needs to be asked about it; `always` makes a connection even so.
         """
+        if not self.armed:
+            return None, []
         if peer.role == "outsider":
             self.opened += 1
         ordinal = self.opened if peer.role == "outsider" else peer.number
@@ -159,7 +170,8 @@ class Run:
             entry.stats.chosen += 1
         outcome: Outcome = []
         ordered = {entry.plan.name: entry.ordered for entry in chosen if entry.ordered is not None}
-        self._tell(connection, connection.open(now, ordered), now, "open", outcome)
+        resting = [entry.plan.name for entry in chosen if entry.resting]
+        self._tell(connection, connection.open(now, ordered, resting), now, "open", outcome)
         return connection, outcome
 
     def dial(self, connection: Connection, actions: Sequence[Action], now: float) -> None:
@@ -178,19 +190,33 @@ class Run:
             self.watch(self._now, connection, "close", ())
 
     def order(self, fault: str, heal: bool, why: str, now: float) -> Outcome:
-        """Starts or heals a fault wherever it was chosen, and for connections that open until it is healed or its time is over."""
+        """A hand starts or heals a fault wherever it was chosen, and for connections that open later until it is ordered otherwise.
+
+        Started, it is for them while its time is not over; healed, it stays so.
+        """
         entry = self._entries[fault]
         entry.ordered = None if heal else (now, why)
-        said = self.listener.order(fault, heal, why, now) if entry.plan.listen is not None else []
-        outcome = self._listened(said, now, Order(fault, heal, why))
+        entry.resting = heal
+        said = self.listener.order(fault, heal, why, now, by_hand=True) if entry.plan.listen is not None else []
+        outcome = self._listened(said, now, Order(fault, heal, why, by_hand=True))
         for connection in list(self.connections.values()):
             if fault in connection.faults:
-                self._pass(connection, Order(fault, heal, why), now, outcome)
+                self._pass(connection, Order(fault, heal, why, by_hand=True), now, outcome)
         return outcome
+
+    def heal(self, now: float) -> Outcome:
+        """Everything heals and nothing starts again, for connections that open later neither; all go on."""
+        for entry in self._entries.values():
+            entry.resting = True
+            entry.ordered = None
+        return self._end(now, "heal")
 
     def end(self, now: float) -> Outcome:
         """Everything heals; nothing starts again."""
-        outcome = self._listened(self.listener.end(), now, "end")
+        return self._end(now, "end")
+
+    def _end(self, now: float, word: str) -> Outcome:
+        outcome = self._listened(self.listener.end(), now, word)
         for connection in list(self.connections.values()):
             self._pass(connection, RunEnds(), now, outcome)
         return outcome

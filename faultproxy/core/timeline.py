@@ -84,19 +84,23 @@ Step = Literal["start", "again", "heal"]
 class Timeline:
     """The life of one fault in one place. Ask `deadline()`, then take steps with `step(now)` until it returns None."""
 
-    __slots__ = ("_heal_at", "_next", "_schedule", "_stopped", "active", "starts")
+    __slots__ = ("_heal_at", "_next", "_resting", "_schedule", "_stopped", "active", "starts")
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._next: float | None = None
         self._heal_at: float | None = None
         self._stopped = False
+        self._resting = False
+        """Healed by hand: only a hand starts it again."""
         self.active = False
         self.starts = 0
 
     def opened(self, now: float, clock_start: float) -> None:
         """The place exists from `now` on; the clock started at `clock_start`."""
         schedule = self._schedule
+        if self._resting:
+            return
         if isinstance(schedule.trigger, Opens):
             self._arm(now + schedule.after)
         elif isinstance(schedule.trigger, At):
@@ -118,7 +122,7 @@ class Timeline:
     @property
     def waiting(self) -> bool:
         """Whether a trigger would still start it."""
-        return (not self.active or self._schedule.momentary) and self._next is None and not self._used_up
+        return (not self.active or self._schedule.momentary) and self._next is None and not self._used_up and not self._resting
 
     def deadline(self) -> float | None:
         """When the next step is due."""
@@ -150,6 +154,20 @@ class Timeline:
         """It ends now; what is still to come by `every` comes."""
         self.active = False
         self._heal_at = None
+
+    def order(self, now: float) -> bool:
+        """A hand starts it, however often it has started and however it ended. False: it is active already, or over for good."""
+        if self._stopped or (self.active and not self._schedule.momentary):
+            return False
+        self._resting = False
+        self._arm(now + self._schedule.after)
+        return True
+
+    def rest(self) -> None:
+        """A hand has healed it: nothing but a hand starts it again."""
+        self.heal()
+        self._next = None
+        self._resting = True
 
     def stop(self) -> None:
         """It ends now and never starts again."""

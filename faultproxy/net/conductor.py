@@ -27,6 +27,9 @@ from faultproxy.net.turns import Turns
 ASKED = 3.0
 """Seconds for which both peers are asked whether they are still there, once a packet fault has healed."""
 
+Who = Callable[[str, int], Peer]
+"""Tells who connects from that address and port; an outsider, if nobody knows better."""
+
 CLOSERS = 64
 """Threads that wait in close() at once; trio's own ones are left to name resolution."""
 
@@ -44,6 +47,7 @@ class Conductor:
         nursery: trio.Nursery,
         notify: Callable[[str], None],
         limit: int,
+        who: Who = Peer,
     ) -> None:
         self.run = run
         self.board = board
@@ -60,6 +64,7 @@ class Conductor:
         """Where the segments of these connections are in our hand too."""
         self._notify = notify
         self._limit = limit
+        self.who = who
         self._by_core: dict[int, Link] = {}
         self._dials: dict[int, Attempt] = {}
         self._captured: dict[int, Tapped] = {}
@@ -73,7 +78,12 @@ class Conductor:
     def open(self) -> None:
         """Begins to accept, and the clock of the listener's faults starts."""
         self.door.open()
-        self.in_turn(lambda: self.carry(self.run.open(self.now())))
+        if self.run.armed:
+            self.in_turn(lambda: self.carry(self.run.open(self.now())))
+
+    def arm(self) -> None:
+        """The clock of the faults starts now."""
+        self.in_turn(lambda: self.carry(self.run.arm(self.now())))
 
     def tell(self, link: Link, event: ev.Event) -> None:
         """Passes an event to the core and carries out its answer."""
@@ -81,7 +91,11 @@ class Conductor:
 
     def order(self, fault: str, heal: bool, why: str) -> None:
         """Starts or heals a fault by hand."""
-        self.in_turn(lambda: self.carry(self.run.order(fault, heal, why, self.now())))
+        self.in_turn(partial(self._ordered, fault, heal, why))
+
+    def heal(self) -> None:
+        """Everything heals, and nothing starts again; all goes on."""
+        self.in_turn(lambda: self.carry(self.run.heal(self.now())))
 
     def end(self) -> None:
         """Everything heals; the listener closes."""
@@ -131,6 +145,11 @@ class Conductor:
         """Calls it when nothing else is being decided."""
         self._turns.take(turn)
 
+    def _ordered(self, fault: str, heal: bool, why: str) -> None:
+        if self.plane is not None:
+            self.plane.catch_up_all()
+        self.carry(self.run.order(fault, heal, why, self.now()))
+
     def _told(self, link: Link, event: ev.Event) -> None:
         core = link.core
         if core is None:
@@ -163,7 +182,7 @@ class Conductor:
 
     def _admitted(self, sock: socket.socket, address: Any) -> None:
         now = self.now()
-        peer = Peer(*address[:2]) if isinstance(address, tuple) else Peer()
+        peer = self.who(*address[:2]) if isinstance(address, tuple) else Peer()
         born = self.plane.born(peer) if self.plane is not None else None
         outcome: Outcome = []
         if isinstance(born, Tapped):  # its first SYN has been its admission

@@ -15,13 +15,14 @@ from faultproxy.core import events as ev
 from faultproxy.core.events import SENDER, Direction, Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import Budget
-from faultproxy.core.plan import FaultPlan
+from faultproxy.core.plan import FaultPlan, Peer
 from faultproxy.core.reassembly import Reassembly
 from faultproxy.core.run import Outcome, Run, Watch
 from faultproxy.core.shape import FIN, RST, SYN
 from faultproxy.errors import ScenarioError
 from faultproxy.net import addresses
 from faultproxy.net.capture import Capture
+from faultproxy.net.conductor import Who
 from faultproxy.net.plane import PacketPlane
 from faultproxy.net.proxy import ROWS, Proxy, Row, Snapshot
 from faultproxy.net.readiness import EpollReadiness, Readiness, TaskReadiness
@@ -46,8 +47,12 @@ class Intercept:
         alone: bool = False,
         capture: Capture | None = None,
         fail_open: bool = True,
+        who: Who = Peer,
+        armed: bool = True,
     ) -> None:
         self.name = name
+        self.who = who
+        self._armed = armed
         self.plans = tuple(plans)
         self.seed = seed
         self.address = upstream
@@ -68,7 +73,7 @@ class Intercept:
 
     async def serve(self, *, task_status: trio.TaskStatus[Intercept] = trio.TASK_STATUS_IGNORED) -> None:
         """Intercepts until cancelled; then everything heals. Raises CapabilityError where the packet plane cannot be had."""
-        self.run = Run(self.plans, self.seed, trio.current_time(), watch=self._watch)
+        self.run = Run(self.plans, self.seed, trio.current_time(), watch=self._watch, armed=self._armed)
         async with trio.open_nursery() as nursery:
             readiness: Readiness = EpollReadiness() if self._epoll else TaskReadiness(nursery)
             board = Switchboard(readiness, Budget(), lingers=self._alone)
@@ -95,7 +100,15 @@ class Intercept:
         names = [plan.name for plan in self.plans]
         if fault not in names:
             raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(names) or 'none'}")
-        self.in_turn(lambda: self.carry(self.run.order(fault, heal, why, self.now())))
+        self.in_turn(lambda: self._ordered(fault, heal, why))
+
+    def arm(self) -> None:
+        """The clock of the faults starts now, where it was made with `armed` False."""
+        self.in_turn(lambda: self.carry(self.run.arm(self.now())))
+
+    def heal(self) -> None:
+        """Everything heals, and nothing starts again; all goes on."""
+        self.in_turn(lambda: self.carry(self.run.heal(self.now())))
 
     def snapshot(self) -> Snapshot:
         """How things stand; after the end, how they stood then."""
@@ -154,6 +167,11 @@ class Intercept:
             self._followed.pop(id(core), None)
             if self._plane is not None and not self._plane.outlast(core):
                 self.run.close(core)
+
+    def _ordered(self, fault: str, heal: bool, why: str) -> None:
+        if self._plane is not None:
+            self._plane.catch_up_all()
+        self.carry(self.run.order(fault, heal, why, self.now()))
 
     def _tell(self, tapped: Tapped, event: ev.Event) -> None:
         self.carry(self.run.handle(tapped.core, event, self.now()))

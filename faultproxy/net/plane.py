@@ -55,6 +55,10 @@ class Host(Protocol):
     def now(self) -> float:
         """The time."""
 
+    @property
+    def who(self) -> Callable[[str, int], Peer]:
+        """Tells who connects from an address and port."""
+
 
 class PacketPlane:
     """Queue, rules and raw sockets of one proxy. `fail_open`: what cannot be judged (unreadable, or too much at once) passes.
@@ -200,6 +204,11 @@ class PacketPlane:
             if data is not None:
                 self._run.handle(core, ev.Noted(flow.tap, Packet(data, length=max(len(data), _told(data)))), self._host.now())
 
+    def catch_up_all(self) -> None:
+        """The same for every connection: before an order, which may concern any of them."""
+        for tapped in self.tapped:
+            self.catch_up(tapped.core)
+
     # ------------------------------------------------------- new connections
 
     def _opening(self, queued: Queued, packet: Packet, ports: bytes, flow: Flow | None, now: float) -> Flow | None:
@@ -220,7 +229,7 @@ class PacketPlane:
         address = _plain(packet.source)
         if (address, packet.sport) in self._register.embryos:
             return  # sent again
-        core, outcome = self._run.admit(Peer(address, packet.sport), now, always=self.recorder is not None)
+        core, outcome = self._run.admit(self._host.who(address, packet.sport), now, always=self.recorder is not None)
         if core is None:
             self._register.expect(address, packet.sport, self._run.opened)
             return

@@ -10,13 +10,13 @@ import trio
 
 from faultproxy.core.limits import DIAL_TIMEOUT, Budget
 from faultproxy.core.mechanism import choose
-from faultproxy.core.plan import FaultPlan, Sockets
+from faultproxy.core.plan import FaultPlan, Peer, Sockets
 from faultproxy.core.run import Run, Watch
 from faultproxy.errors import ScenarioError
 from faultproxy.kernel import sockfilter
 from faultproxy.net import addresses, sockets
 from faultproxy.net.capture import Capture
-from faultproxy.net.conductor import Conductor
+from faultproxy.net.conductor import Conductor, Who
 from faultproxy.net.dialler import Dialler
 from faultproxy.net.link import Link
 from faultproxy.net.plane import PacketPlane
@@ -85,7 +85,8 @@ class Proxy:
     `watch` is told of every decision (`core.run.Watch`), `notify` of what a person should know. `seed` names the streams of chance.
     `epoll` False takes a trio task for each socket instead, as on systems without epoll. `alone` says that no other task of this trio run
     minds waiting 2 ms, which makes round trips a third shorter. Packet faults need the packet plane (docs/packet-plane.md), and so does a
-    `capture`; `fail_open` False loses segments that cannot be judged, instead of letting them pass.
+    `capture`; `fail_open` False loses segments that cannot be judged, instead of letting them pass. `who` tells
+    which member of a crowd or which probe connects from an address and port. `armed` False: a plain relay until `arm`.
     """
 
     def __init__(
@@ -105,8 +106,12 @@ class Proxy:
         alone: bool = False,
         capture: Capture | None = None,
         fail_open: bool = True,
+        who: Who = Peer,
+        armed: bool = True,
     ) -> None:
         self.name = name
+        self._who = who
+        self._armed = armed
         self.plans = mechanisms(plans, capture)
         self.seed = seed
         self.address = listen
@@ -133,7 +138,7 @@ class Proxy:
         if self._upstream == self._listen and self._listen.port:
             raise ScenarioError(f"the upstream {self._upstream} is the address that the proxy itself listens on")
         budget = Budget()
-        self.run = Run(self.plans, self.seed, trio.current_time(), self._sockets, self._watch, budget)
+        self.run = Run(self.plans, self.seed, trio.current_time(), self._sockets, self._watch, budget, self._armed)
         listener = self.run.listener_sockets
         queued = [plan.queued for plan in self.plans if plan.queued is not None]
         port = sockets.Port(self._listen, listener.client_rcvbuf, listener.client_sndbuf, whole=any(plan.whole for plan in queued))
@@ -144,7 +149,7 @@ class Proxy:
             board = Switchboard(readiness, budget, lingers=self._alone)
             dialler = Dialler(board, self._upstream, self._dial_timeout, nursery)
             limit = sockets.connection_limit(self._max_connections)
-            conductor = Conductor(self.run, board, dialler, port, nursery=nursery, notify=self._notify, limit=limit)
+            conductor = Conductor(self.run, board, dialler, port, nursery=nursery, notify=self._notify, limit=limit, who=self._who)
             try:
                 if queued or self._capture is not None:
                     conductor.plane = self._plane(conductor, board)
@@ -165,6 +170,16 @@ class Proxy:
             raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(names) or 'none'}")
         if self._conductor is not None:
             self._conductor.order(fault, heal, why)
+
+    def arm(self) -> None:
+        """The clock of the faults starts now, where it was made with `armed` False; whoever is connected already is not concerned."""
+        if self._conductor is not None:
+            self._conductor.arm()
+
+    def heal(self) -> None:
+        """Everything heals, and nothing starts again, for connections that open later neither; all goes on."""
+        if self._conductor is not None:
+            self._conductor.heal()
 
     def snapshot(self) -> Snapshot:
         """How things stand; after the end, how they stood then."""

@@ -34,7 +34,7 @@ LATE = 'kind = "latency"\ndelay = "1ms"\n'
 
 def test_what_is_due_happens_in_the_order_of_time() -> None:
     life, happened, _ = lives(LATE + 'name = "a"\nat = "2s"\nlasts = "1s"', LATE + 'name = "b"\nat = "1s"')
-    life.opened(0.0, 0.0, {})
+    life.opened(0.0, 0.0, {}, ())
     assert life.deadline() == 1.0
     advance(life, [1.0, 5.0])
     assert happened == [(1.0, "b starts: the clock"), (5.0, "a starts: the clock"), (5.0, "a heals: its time is over")]
@@ -43,7 +43,7 @@ def test_what_is_due_happens_in_the_order_of_time() -> None:
 
 def test_at_the_same_time_the_last_of_the_file_comes_first() -> None:
     life, happened, _ = lives(LATE + 'name = "a"\nat = "1s"', LATE + 'name = "b"\nat = "1s"')
-    life.opened(0.0, 0.0, {})
+    life.opened(0.0, 0.0, {}, ())
     life.advance(1.0)
     assert [what.split()[0] for _, what in happened] == ["b", "a"]
 
@@ -52,7 +52,7 @@ def test_a_chain_is_followed_at_once() -> None:
     life, happened, local = lives(
         LATE + 'name = "a"\nmanual = true', LATE + 'name = "b"\non_fault = "a"', LATE + 'name = "c"\non_heal = "a"\nafter = "1s"'
     )
-    life.opened(0.0, 0.0, {})
+    life.opened(0.0, 0.0, {}, ())
     assert life.trigger(local["a"], "by hand", 1.0)
     life.heal(local["a"], "enough", 2.0)
     assert happened == [(1.0, "a starts: by hand"), (1.0, "b starts: a started"), (2.0, "a heals: enough")]
@@ -63,7 +63,7 @@ def test_a_chain_is_followed_at_once() -> None:
 
 def test_a_final_heal_starts_nothing_and_a_stopped_fault_never_starts() -> None:
     life, happened, local = lives(LATE + 'name = "a"\nmanual = true', LATE + 'name = "b"\non_heal = "a"')
-    life.opened(0.0, 0.0, {})
+    life.opened(0.0, 0.0, {}, ())
     life.trigger(local["a"], "by hand", 1.0)
     life.heal(local["a"], "the run ends", 2.0, final=True)
     life.stop(local["a"])
@@ -73,6 +73,6 @@ def test_a_final_heal_starts_nothing_and_a_stopped_fault_never_starts() -> None:
 
 def test_what_was_started_by_hand_before_it_opened_starts_then() -> None:
     life, happened, _ = lives(LATE + 'name = "a"\nmanual = true')
-    life.opened(5.0, 0.0, {"a": (4.0, "by hand")})
+    life.opened(5.0, 0.0, {"a": (4.0, "by hand")}, ())
     life.advance(5.0)
     assert happened == [(5.0, "a starts: by hand")]

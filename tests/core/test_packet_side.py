@@ -6,7 +6,7 @@ import pytest
 
 from faultproxy.core.actions import Fired, Healed, Inject, Lose, Pass, Started
 from faultproxy.core.connection import Connection
-from faultproxy.core.events import Dialled, Eof, Filtered, Seen, Tap, Timer
+from faultproxy.core.events import Dialled, Eof, Filtered, Noted, Seen, Tap, Timer
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import LASTS
 from faultproxy.core.mechanism import choose
@@ -99,3 +99,13 @@ def test_a_socket_filter_acts_and_tells(count: int) -> None:
     (fired,) = c.handle(Filtered("drop", "client", count), 2.0)
     assert isinstance(fired, Fired)
     assert fired.what == f"dropped {count} segment{'s' if count > 1 else ''} in the socket filter"
+
+
+def test_what_has_gone_by_is_only_noted_though_a_fault_is_due() -> None:
+    connection = opened('kind = "forge"\ndirection = "to_client"\nsend = "RST"\nafter = "1s"\n')
+    late = 1.5  # whoever carries a noted segment in does not look for decisions in the answer
+    assert connection.handle(Noted("from_client", Packet(segment("from_client", ".", 1, 1))), late) == []
+    started, fired, forged = connection.handle(Timer(), late)
+    assert (type(started), type(fired), type(forged)) == (Started, Fired, Inject)
+    assert isinstance(forged, Inject)
+    assert Packet(forged.data).seq == Packet(segment("to_client", ".", 1, 1)).seq, "by the numbers that were noted"

@@ -190,3 +190,53 @@ def test_the_same_seed_and_the_same_events_give_the_same_decisions() -> None:
         return told
 
     assert decisions(1) == decisions(1) != decisions(2)
+
+
+def test_healed_by_hand_stays_healed_until_a_hand_starts_it() -> None:
+    run = run_of(slow(name="a"), slow(name="b", on_match={"c2s": "GO"}))
+    first = admit(run)
+    assert first is not None
+    assert first.active == ("a",)
+    run.order("a", True, "by hand", 1.0)
+    run.order("b", True, "by hand", 1.0)
+    second = admit(run, 2.0)
+    assert second is not None
+    assert (first.active, second.active) == ((), ())
+    for connection in (first, second):
+        run.handle(connection, ev.Data("c2s", 0, b"GO", connection.scan("c2s", 0, b"GO")), 3.0)
+        assert connection.active == ()
+    run.order("a", False, "by hand", 4.0)
+    third = admit(run, 5.0)
+    assert third is not None
+    assert [connection.active for connection in (first, second, third)] == [("a",), ("a",), ("a",)]
+
+
+def test_a_hand_starts_a_fault_that_has_had_its_times() -> None:
+    run = run_of(slow(name="a", after_bytes="1B", lasts="1s"))
+    connection = admit(run)
+    assert connection is not None
+    run.handle(connection, ev.Data("c2s", 0, b"x"), 1.0)
+    run.handle(connection, ev.Timer(), 2.0)
+    assert connection.active == ()
+    run.order("a", False, "by hand", 3.0)
+    assert connection.active == ("a",)
+
+
+def test_everything_heals_and_all_goes_on() -> None:
+    run = run_of(slow(name="a"), fault("refuse"))
+    first = admit(run)
+    assert first is not None
+    run.heal(1.0)
+    assert (first.active, run.listener.state) == ((), Listening())
+    second = admit(run, 2.0)
+    assert second is not None
+    assert (second.active, second.over) == ((), False)
+
+
+def test_before_it_is_armed_nobody_is_chosen_or_counted() -> None:
+    run = Run([slow(), fault("refuse")], 1, 0.0, armed=False)
+    assert (admit(run), run.opened, run.listener.state) == (None, 0, Listening())
+    run.arm(5.0)
+    assert (run.clock_start, run.listener.state.closed) == (5.0, True)
+    assert chosen(run, 1) == [1]
+    assert run.opened == 1
