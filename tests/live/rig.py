@@ -22,6 +22,7 @@ from faultproxy.kernel import procnet, sandbox
 from faultproxy.net.addresses import parse
 from faultproxy.net.capture import Capture
 from faultproxy.net.proxy import DEFAULT_BUFFERS, Proxy
+from tests.kernel import sandboxed as sandboxes
 from tests.kernel.sandboxed import sandboxed
 
 PATIENCE = 10.0
@@ -120,14 +121,16 @@ class Rig:
     notes: list[str] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
 
-    async def dial(self, rcvbuf: int | None = None) -> End:
-        """A client's connection to the proxy."""
+    async def dial(self, rcvbuf: int | None = None, source: str = "") -> End:
+        """A client's connection to the proxy, from the address `source`."""
         address = parse(self.proxy.address)
         family = trio.socket.AF_UNIX if address.is_unix else trio.socket.AF_INET6 if ":" in address.host else trio.socket.AF_INET
         sock = trio.socket.socket(family)
         if rcvbuf is not None:
             sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, rcvbuf)
         try:
+            if source:
+                await sock.bind((source, 0))
             with trio.fail_after(PATIENCE):
                 await sock.connect(address.path or (address.host, address.port))
         except BaseException:
@@ -149,9 +152,9 @@ class Rig:
             sock, _ = await self.listener.accept()
         return self._keep(sock)
 
-    async def connect(self) -> tuple[End, End]:
+    async def connect(self, source: str = "") -> tuple[End, End]:
         """Both ends of a new connection."""
-        client = await self.dial()
+        client = await self.dial(source=source)
         return client, await self.accept()
 
     def stats(self, fault: str) -> tuple[int, bool]:
@@ -238,15 +241,20 @@ async def timed(action: Callable[[], Awaitable[object]]) -> float:
 
 
 def in_network(
-    *, mtu: int = 1500, sysctl: Sequence[tuple[str, str]] = (), within: float = 60.0
+    *, mtu: int = 1500, sysctl: Sequence[tuple[str, str]] = (), within: float = 60.0, programs: bool = False
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
-    """Decorates an async test: it runs in a child process, in a network of its own where packets may be touched without privilege."""
+    """Decorates an async test: it runs in a child process, in a network of its own where packets may be touched without privilege.
+
+    `programs`: so may whatever it starts, because its user is root there; a sandbox of ours gives that to the one command that it is for.
+    """
+    enter = partial(sandboxes.enter, mtu) if programs else partial(sandbox.enter, mtu, sysctl)
 
     def decorate(body: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         @wraps(body)
         def test(*args: object, **kwargs: object) -> None:
-            sandboxed(partial(trio.run, partial(body, *args, **kwargs)), within=within, enter=partial(sandbox.enter, mtu, sysctl))
+            sandboxed(partial(trio.run, partial(body, *args, **kwargs)), within=within, enter=enter)
 
-        return pytest.mark.packets(test)
+        marked: Callable[..., None] = pytest.mark.packets(test)
+        return marked
 
     return decorate
