@@ -7,6 +7,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,9 @@ class Redis:
         return made
 
 
-@pytest.fixture(scope="session")
-def nginx() -> Iterator[Nginx]:
+@contextmanager
+def nginx_server() -> Iterator[Nginx]:
+    """An nginx of its own."""
     path = program("nginx", "nginx")
     # Not pytest's own folder, of which the last three are kept: there will be large files in it.
     with tempfile.TemporaryDirectory(prefix="faultproxy-") as name:
@@ -118,6 +120,25 @@ def nginx() -> Iterator[Nginx]:
             yield Nginx(port, folder)
 
 
+@contextmanager
+def redis_server(folder: Path) -> Iterator[int]:
+    """A redis of its own: its port."""
+    path = program("redis-server", "redis-server")
+
+    def command(port: int) -> list[str]:
+        words = f"--port {port} --bind 127.0.0.1 --appendonly no --maxclients 10000 --daemonize no --tcp-backlog 511"
+        return [path, *words.split(), "--save", "", "--dir", str(folder)]
+
+    with daemon(command, folder / "log") as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Iterator[Nginx]:
+    with nginx_server() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def page(nginx: Nginx) -> File:
     """A file of 4 MiB."""
@@ -126,14 +147,7 @@ def page(nginx: Nginx) -> File:
 
 @pytest.fixture(scope="session")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    path = program("redis-server", "redis-server")
-    folder = tmp_path_factory.mktemp("redis")
-
-    def command(port: int) -> list[str]:
-        words = f"--port {port} --bind 127.0.0.1 --appendonly no --maxclients 10000 --daemonize no --tcp-backlog 511"
-        return [path, *words.split(), "--save", "", "--dir", str(folder)]
-
-    with daemon(command, folder / "log") as port:
+    with redis_server(tmp_path_factory.mktemp("redis")) as port:
         yield port
 
 
