@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bench import process, report
-from bench.cases import CASES, Case
+from bench.cases import CASES as PLAIN_CASES
+from bench.cases import Case
 from bench.measure import measure
+from bench.packets import CASES as PACKET_CASES
 from bench.rivals import DEFAULT_COMMAND, Rival, everybody
+
+CASES: tuple[Case, ...] = (*PLAIN_CASES, *PACKET_CASES)
 
 QUICK = 0.5
 """How much shorter each turn is with --quick."""
@@ -32,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     results = []
     for case in _chosen_cases(options.only):
-        result = measure(case, _chosen_rivals(options), rounds, QUICK if options.quick else 1.0, _progress)
+        result = measure(case, _chosen_rivals(case, options), rounds, QUICK if options.quick else 1.0, _progress)
         _progress("")
         results.append(result)
         report.show(console, result)
@@ -45,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="faultproxy beside its neighbours, on this machine, in one run.")
     add = parser.add_argument
-    add("--only", action="append", metavar="CASE", choices=[case.name for case in CASES], help=", ".join(case.name for case in CASES))
+    add("--only", action="append", type=_case, metavar="CASE", help=f"{', '.join(case.name for case in CASES)}; or what several begin with")
     add("--rounds", type=_positive, metavar="N", help="turns of each rival (5, or 1 with --quick)")
     add("--quick", action="store_true", help="one round of half the length: enough to see that all works")
-    add("--rivals", type=_names, metavar="A,B", help=f"only these: {','.join(rival.name for rival in everybody())}")
+    add("--rivals", type=_names, metavar="A,B", help=f"only these: {','.join(_known())}")
     add("--json", action="store_true", help="print every value as JSON instead of tables")
     add(
         "--command",
@@ -65,8 +69,26 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _case(text: str) -> str:
+    if not any(_meant(text, case) for case in CASES):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(case.name for case in CASES)}, and none begins with it")
+    return text
+
+
+def _meant(text: str, case: Case) -> bool:
+    return case.name == text or case.name.startswith(f"{text}-")
+
+
+def _rivals(case: Case, command: str) -> Sequence[Rival]:
+    return case.rivals(command) if case.rivals is not None else everybody(command)
+
+
+def _known() -> list[str]:
+    return list(dict.fromkeys(rival.name for case in CASES for rival in _rivals(case, DEFAULT_COMMAND)))
+
+
 def _names(text: str) -> list[str]:
-    known = [rival.name for rival in everybody()]
+    known = _known()
     for name in (names := text.split(",")):
         if name not in known:
             raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
@@ -74,11 +96,11 @@ def _names(text: str) -> list[str]:
 
 
 def _chosen_cases(names: list[str] | None) -> list[Case]:
-    return [case for case in CASES if names is None or case.name in names]
+    return [case for case in CASES if names is None or any(_meant(name, case) for name in names)]
 
 
-def _chosen_rivals(options: argparse.Namespace) -> list[Rival]:
-    return [rival for rival in everybody(options.command) if options.rivals is None or rival.name in options.rivals]
+def _chosen_rivals(case: Case, options: argparse.Namespace) -> list[Rival]:
+    return [rival for rival in _rivals(case, options.command) if options.rivals is None or rival.name in options.rivals]
 
 
 def _progress(line: str) -> None:

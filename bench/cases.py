@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bench import process
 from bench.process import BenchError, program, python
-from bench.rivals import Fault, Running
+from bench.rivals import Fault, Rival, Running
 
 Upstream = Literal["echo", "bulk", "nginx"]
+SUBJECT = "faultproxy"
+"""Whom the targets are for, where they do not say."""
+
 Sample = dict[str, float]
 """What one turn found, by the metric's name."""
 
@@ -54,6 +57,8 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
     to: str | None = None
+    of: str = SUBJECT
+    """Who is to reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,10 @@ class Case:
     """
     without: tuple[str, ...] = ()
     """Rivals for whom the question has no meaning."""
+    rivals: Callable[[str], Sequence[Rival]] | None = None
+    """Who is measured in place of everybody, given the command that starts faultproxy."""
+    compare: Callable[[dict[str, Sample]], None] | None = None
+    """Adds to the samples of a round, by rival, what only all of them together tell."""
 
 
 def _round_trip(size: int) -> Case:

@@ -69,13 +69,16 @@ class _Rounds:
                 self._tell(f"{self._case.name}: {rival.name} starts")
                 self._start(rival, port, stack, running)
             for number in range(1, rounds + 1):
+                found: dict[str, Sample] = {}
                 for rival in rivals:
                     self._tell(f"{self._case.name}: round {number}, {rival.name}")
                     with ExitStack() as turn:
                         if self._case.fresh and rival.name not in self._result.failed:
                             self._start(rival, port, turn, running)
                         if rival.name not in self._result.failed:
-                            self._visit(rival, running[rival.name])
+                            self._visit(rival, running[rival.name], found)
+                if self._case.compare is not None:
+                    self._case.compare(found)
 
     def _start(self, rival: Rival, port: int, stack: ExitStack, running: dict[str, Running]) -> None:
         try:
@@ -83,7 +86,7 @@ class _Rounds:
         except BenchError as error:
             self._result.failed[rival.name] = str(error)
 
-    def _visit(self, rival: Rival, running: Running) -> None:
+    def _visit(self, rival: Rival, running: Running, found: dict[str, Sample]) -> None:
         fault = None if rival.name == "direct" else self._case.fault
         visit = Visit(running, fault, self._case.seconds * self._scale, self._folder, self._client_core)
         try:
@@ -91,4 +94,5 @@ class _Rounds:
         except BenchError as error:
             self._result.failed[rival.name] = str(error)
         else:
+            found[rival.name] = sample
             self._result.samples.setdefault(rival.name, []).append(sample)

@@ -20,6 +20,9 @@ from bench.load.common import HOST
 ROOT = Path(__file__).resolve().parent.parent
 """Where `python -m bench…` and `python -m faultproxy` find what they run."""
 
+QUEUES = Path("/proc/net/netfilter/nfnetlink_queue")
+"""What the kernel tells of packet queues, to the real root only."""
+
 READY_WITHIN = 10.0
 END_WITHIN = 3.0
 
@@ -154,6 +157,19 @@ def cpu_time(pid: int) -> float:
     """Seconds of CPU that all threads of the process have used, in user space and in the kernel. Raises BenchError when it is gone."""
     fields = _read(pid, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def queued(pid: int) -> int:
+    """Packets that the queue of the process has been given by the kernel so far; 0 if it has none. Raises BenchError when nobody tells.
+
+    The kernel numbers them, and shows the last number (seq_show in net/netfilter/nfnetlink_queue.c). The queue's socket is named by the
+    process id, as the first netlink socket of a process is (netlink(7)).
+    """
+    try:
+        lines = QUEUES.read_text(encoding="ascii").splitlines()
+    except OSError as error:
+        raise BenchError(f"{QUEUES} cannot be read: {error.strerror}") from error
+    return sum(int(fields[-2]) for line in lines if (fields := line.split())[1] == str(pid))
 
 
 def _read(pid: int, file: str) -> str:

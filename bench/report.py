@@ -10,11 +10,10 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from bench.cases import Metric, Target
+from bench.cases import SUBJECT, Metric, Target
 from bench.measure import Result
 
-SUBJECT = "faultproxy"
-BASES = ("direct", "socat")
+BASES = ("direct", "socat", "relay")
 """To whom everybody is compared."""
 
 
@@ -79,7 +78,7 @@ def summary(console: Console, results: list[Result]) -> None:
     """Print all targets once more, together."""
     console.print("\n[bold]Targets[/bold]")
     for verdict in (verdict for result in results for verdict in verdicts(result)):
-        console.print(f"  {_word(verdict)}  {verdict.case:<12} {verdict.text}", highlight=False, soft_wrap=True)
+        console.print(f"  {_word(verdict)}  {verdict.case:<16} {verdict.text}", highlight=False, soft_wrap=True)
 
 
 def as_data(results: list[Result], rounds: int) -> dict[str, object]:
@@ -107,17 +106,18 @@ def as_data(results: list[Result], rounds: int) -> dict[str, object]:
 def _verdict(result: Result, target: Target) -> Verdict:
     metric = next(metric for metric in result.case.metrics if metric.name == target.metric)
     if target.to is None:
-        values = result.values(SUBJECT, metric.name)
+        values = result.values(target.of, metric.name)
         value = median(values) if values else None
         unit = f" {metric.unit}"
     else:
-        value = ratio(result, metric.name, SUBJECT, target.to)
+        value = ratio(result, metric.name, target.of, target.to)
         unit = f" x {target.to}"
     bound, sign = (target.at_least, ">=") if target.at_least is not None else (target.at_most, "<=")
     assert bound is not None
     met = None if value is None else value >= bound if sign == ">=" else value <= bound
     found = "not measured" if value is None else f"{value:.2f}{unit}"
-    return Verdict(result.case.name, f"{_title(metric)}: {found} (target {sign} {bound:g}{unit})", value, met)
+    who = "" if target.of == SUBJECT else f", {target.of}"
+    return Verdict(result.case.name, f"{_title(metric)}{who}: {found} (target {sign} {bound:g}{unit})", value, met)
 
 
 def _word(verdict: Verdict) -> str:

@@ -21,6 +21,7 @@ from bench import process
 from bench.load.common import HOST
 from bench.process import BenchError, find, program
 from faultproxy.core.limits import READ_SIZE
+from faultproxy.kernel import privileges
 
 Direction = Literal["c2s", "s2c"]
 
@@ -181,23 +182,28 @@ class Faultproxy:
 
     command: str = DEFAULT_COMMAND
     name: str = "faultproxy"
+    segments: tuple[str, ...] = ()
+    """Faults of the packet plane, in the words of the command line."""
 
     def missing(self, fault: Fault | None) -> str | None:
+        if self.segments and (lacking := no_packets()) is not None:
+            return lacking
         if self.command == DEFAULT_COMMAND and importlib.util.find_spec("faultproxy.__main__") is None:
             return "`python -m faultproxy` cannot be run in this interpreter"
-        if fault is not None and "{fault}" not in self.command:
+        if (fault is not None or self.segments) and "{fault}" not in self.command:
             return "its command has no {fault}"
         return None
 
     @contextmanager
     def run(self, upstream: int, fault: Fault | None, folder: Path) -> Iterator[Running]:
         port = process.free_port()
+        faults = [*([fault.for_faultproxy()] if fault else []), *self.segments]
         values = {
             "listen": f"{HOST}:{port}",
             "upstream": f"{HOST}:{upstream}",
             "listen_port": str(port),
             "upstream_port": str(upstream),
-            "fault": f"--fault {shlex.quote(fault.for_faultproxy())}" if fault else "",
+            "fault": " ".join(f"--fault {shlex.quote(words)}" for words in faults),
         }
         command = self.command
         for key, value in values.items():
@@ -209,6 +215,11 @@ class Faultproxy:
 def everybody(command: str = DEFAULT_COMMAND) -> list[Rival]:
     """In the order in which they take their turns."""
     return [Direct(), Socat(), Haproxy(), Toxiproxy(), Faultproxy(command)]
+
+
+def no_packets() -> str | None:
+    """Why packets cannot be touched here, or None if they can; bench/README.md tells the way out."""
+    return privileges.lacking().partition(". There are")[0] or None
 
 
 def _missing(name: str) -> str | None:

@@ -1,6 +1,6 @@
 """Round trips on one connection, one after the other: ``python -m bench.load.pingpong PORT SIZE SECONDS``.
 
-Reports `p50` and `p99` in microseconds.
+Reports `p50` and `p99` in microseconds, and `trips`, how many there were, those that are not counted included.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ def main() -> None:
     message, buffer = bytes(size), bytearray(size)
     view, clock = memoryview(buffer), time.perf_counter
     trips: list[float] = []
+    total = 0
     start = clock()
     counted, end = start + seconds / 5, start + seconds
     while True:
@@ -30,12 +31,13 @@ def main() -> None:
                 raise ConnectionError("closed in the middle of an answer")
             got += more
         answered = clock()
+        total += 1
         if asked >= counted:
             trips.append(answered - asked)
         if answered >= end and trips:
             break
     trips.sort()
-    report(p50=quantile(trips, 0.5) * 1e6, p99=quantile(trips, 0.99) * 1e6)
+    report(p50=quantile(trips, 0.5) * 1e6, p99=quantile(trips, 0.99) * 1e6, trips=total)
 
 
 if __name__ == "__main__":
