@@ -14,6 +14,9 @@ PATTERN = b"".join(b"%08d\r\n" % offset for offset in range(0, 100_000, 10))
 NAME = 64
 """The longest name, in characters."""
 
+MOST_POINTS = 1000
+"""Won or lost at once."""
+
 LONGEST_STREAM = 3600.0
 """Seconds that a STREAM may be spread over."""
 
@@ -56,7 +59,7 @@ def answer(line: str, player: Player, room: Room, limits: Limits, now: float) ->
             return _stream(rest, limits)
         case "QUIT":
             return Text("BYE", last=True)
-        case "HB" | "SAY" | "WHO" | "SESSION" if player.name is None:
+        case "HB" | "SAY" | "WHO" | "SCORE" | "SESSION" if player.character is None:
             return LOGIN_FIRST
         case "HB":
             return Text("HB OK")
@@ -65,10 +68,12 @@ def answer(line: str, player: Player, room: Room, limits: Limits, now: float) ->
             return Text("SAY OK")
         case "WHO":
             return Text(" ".join(["WHO", *room.names()]))
+        case "SCORE":
+            return _score(rest, player)
         case "SESSION":
             return Text(f"SESSION {room.session(player, now)}")
         case _:
-            return Text("ERR unknown command: LOGIN RESUME HB SAY WHO SESSION PING SUM STREAM QUIT are known")
+            return Text("ERR unknown command: LOGIN RESUME HB SAY WHO SCORE SESSION PING SUM STREAM QUIT are known")
 
 
 def pattern(stream: Stream, piece: int = 50_000) -> Iterator[bytes]:
@@ -95,6 +100,18 @@ def _resume(key: str, player: Player, room: Room, now: float) -> Answer:
         return Text(f"ERR already logged in as {player.name}")
     name = room.resume(player, key, now)
     return Text("ERR no such session, or its time is over: LOGIN <name>" if name is None else f"RESUMED {name}")
+
+
+def _score(rest: str, player: Player) -> Answer:
+    assert player.character is not None
+    try:
+        points = int(rest or "0")
+    except ValueError:
+        points = MOST_POINTS + 1
+    if abs(points) > MOST_POINTS:
+        return Text(f"ERR up to {MOST_POINTS} points at once: SCORE 5")
+    player.character.score += points
+    return Text(f"SCORE {player.character.score}")
 
 
 def _sum(rest: str) -> Answer:

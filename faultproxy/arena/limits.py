@@ -18,6 +18,10 @@ class Limits:
     stalled: float = 60.0
     """How long a player may take nothing of what is sent to him. Long, for closed windows are what the arena is there to show."""
 
+    farewell: float = 1.0
+    """How long one who is put out, or all when the arena closes, may take for what is owed to them and for their own goodbye. Short of the
+    time that a supervisor leaves between SIGTERM and SIGKILL."""
+
     grace: float = 10.0
     """How long a session can be resumed after its connection was lost."""
 

@@ -20,6 +20,8 @@ class Outbox:
         self._closed = False
         self._filled = trio.Event()
         self._drained = trio.Event()
+        self._idle = trio.Event()
+        self._idle.set()
 
     def __len__(self) -> int:
         return len(self._data)
@@ -41,8 +43,11 @@ class Outbox:
         self._add(data)
 
     async def take(self, count: int = 64 * 1024) -> bytes:
-        """The next bytes to send, up to `count`; empty when it is closed and all has been taken."""
-        while not self._data and not self._closed:
+        """The next bytes to send, up to `count`; empty when it is closed and all has been taken. To ask says that the last are sent."""
+        while not self._data:
+            self._idle.set()
+            if self._closed:
+                return b""
             self._filled = trio.Event()
             await self._filled.wait()
         taken = bytes(self._data[:count])
@@ -50,11 +55,24 @@ class Outbox:
         self._drained.set()
         return taken
 
+    async def emptied(self) -> None:
+        """Waits until nothing is left to be sent, or nothing will be."""
+        await self._idle.wait()
+
+    def discard(self) -> None:
+        """What waits will not be sent."""
+        self._data.clear()
+        self._drained.set()
+
     def close(self) -> None:
         """Nothing more will come: `take` gives what is left, then nothing."""
         self._closed = True
         self._filled.set()
+        if not self._data:
+            self._idle.set()
 
     def _add(self, data: bytes) -> None:
+        if self._idle.is_set():
+            self._idle = trio.Event()
         self._data += data
         self._filled.set()

@@ -14,38 +14,53 @@ class Mailbox(Protocol):
     def offer(self, data: bytes) -> None: ...
 
 
+@dataclass(slots=True)
+class Character:
+    """What a player is in the game: all that a session keeps for him."""
+
+    name: str
+    score: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Player:
-    """One connection. `name` is None until the login; `put_out` ends the connection for the reason that it is given."""
+    """One connection. `character` is None until the login; `put_out` ends the connection for the reason that it is given."""
 
     outbox: Mailbox
     put_out: Callable[[str], None]
-    name: str | None = None
+    character: Character | None = None
     key: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """None until the login."""
+        return self.character.name if self.character is not None else None
 
 
 @dataclass(slots=True)
 class _Session:
-    name: str
+    character: Character
     holder: Player | None
     expires: float
 
 
 @dataclass(slots=True)
 class Room:
-    """All players who have logged in. Names need not be unique; sessions are, by their key."""
+    """All players who have logged in. Names need not be unique; sessions are, by their key. `grace` is how many seconds one without a
+    connection lasts; where they are not `resumable`, keys are given out and open nothing."""
 
     grace: float = 10.0
+    resumable: bool = True
     players: set[Player] = field(default_factory=set)
     _sessions: dict[str, _Session] = field(default_factory=dict)
 
     def login(self, player: Player, name: str) -> None:
         """From now on he hears the others."""
-        player.name = name
-        self.players.add(player)
+        self._enter(player, Character(name))
 
     def leave(self, player: Player, now: float, *, for_good: bool = False) -> None:
-        """He is gone. His session, if he asked for one, can be resumed until the grace is over, unless he left `for_good`."""
+        """He is gone; said twice it counts once. His session, if he asked for one, can be resumed until the grace is over, unless he left
+        `for_good`."""
         self.players.discard(player)
         session = self._sessions.get(player.key or "")
         if session is not None and session.holder is player:
@@ -63,26 +78,31 @@ class Room:
         return sorted(player.name for player in self.players if player.name is not None)
 
     def session(self, player: Player, now: float) -> str:
-        """The key to his session, a new one if he has none."""
-        self._forget(now)
+        """The key to his session, a new one if he has none. He must have logged in."""
+        assert player.character is not None
         if player.key is None:
+            self._forget(now)
             player.key = secrets.token_hex(8)
-            self._sessions[player.key] = _Session(player.name or "", player, 0.0)
+            self._sessions[player.key] = _Session(player.character, player, 0.0)
         return player.key
 
     def resume(self, player: Player, key: str, now: float) -> str | None:
-        """Give the session to `player`. Returns its name, or None if there is no such session any more."""
+        """Give the session to `player`, as it was left. Returns its name, or None if there is no such session any more."""
         self._forget(now)
         session = self._sessions.get(key)
-        if session is None:
+        if session is None or not self.resumable:
             return None
         before, session.holder = session.holder, player
         player.key = key
-        self.login(player, session.name)
+        self._enter(player, session.character)
         if before is not None and before is not player:
             self.players.discard(before)
             before.put_out("his session was resumed from another connection")
-        return session.name
+        return session.character.name
+
+    def _enter(self, player: Player, character: Character) -> None:
+        player.character = character
+        self.players.add(player)
 
     def _forget(self, now: float) -> None:
         self._sessions = {key: each for key, each in self._sessions.items() if each.holder is not None or now < each.expires}

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
+from faultproxy.arena.defences import ALL, Defences
+from faultproxy.arena.house import House
 from faultproxy.arena.limits import DEFAULT, Limits
-from faultproxy.arena.room import Room
+from faultproxy.arena.listening import USUAL, Listening, listen
+from faultproxy.arena.options import defences as defences_left
+from faultproxy.arena.options import parser
 from faultproxy.arena.seat import Seat
-from faultproxy.core import units
 from faultproxy.errors import FaultproxyError, ListenError
 
 Address = tuple[str, int]
+Watch = Callable[[str], None]
 
 # accept(2): ours is the lack, and it passes; the one who knocks stays in the queue meanwhile.
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _RETRY = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """How the arena listens. `send_buffer` (bytes) bounds what the kernel takes over for a player who does not read."""
-
-    backlog: int = 1024
-    send_buffer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,57 +44,73 @@ async def serve(
     port: int,
     *,
     limits: Limits = DEFAULT,
-    listening: Listening = Listening(),
+    listening: Listening = USUAL,
     ticks: Ticks = Ticks(),
-    watch: Callable[[str], None] = lambda event: None,
+    defences: Defences = ALL,
+    closing: trio.Event | None = None,
+    watch: Watch = lambda event: None,
     task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the arena until cancelled; then every player gets a FIN. Started with the address that it listens on.
+    """Run the arena until `closing` is set; then it lets nobody in, dismisses the players, and returns within `Limits.farewell` seconds.
 
-    `watch` is told in a few words who comes and who goes, and why. Raises ListenError where it cannot listen.
+    Cancelled, it does not wait for that: every player gets a FIN. Started with the address that it listens on. `watch` is told in a few
+    words who comes and who goes, and why. Raises ListenError where it cannot listen.
     """
-    room = Room(limits.grace)
-    with await _listen(host, port, listening) as listener:
-        async with trio.open_nursery() as nursery:
-            if ticks.every:
-                nursery.start_soon(_tick, room, ticks)
-            task_status.started(listener.getsockname()[:2])
-            async with trio.open_nursery() as seats:
-                await _accept(listener, seats, room, limits, watch)
+    closing = trio.Event() if closing is None else closing
+    house = House.build(limits, defences)
+    door = _Door(house, watch)
+    listener = await listen(host, port, listening)
+    async with trio.open_nursery() as seats:
+        with listener:
+            async with trio.open_nursery() as hours:
+                hours.start_soon(door.stand, listener, seats)
+                if ticks.every:
+                    hours.start_soon(_tick, house, ticks)
+                task_status.started(listener.getsockname()[:2])
+                await closing.wait()
+                hours.cancel_scope.cancel()
+        if defences.orderly_shutdown:
+            door.dismiss("the arena closes")
+        else:
+            seats.cancel_scope.cancel()
 
 
-async def _listen(host: str, port: int, listening: Listening) -> trio.socket.SocketType:
-    try:
-        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = trio.socket.socket(family, kind, protocol)
+class _Door:
+    """Lets players in, as long as there is room, and knows who is in."""
+
+    def __init__(self, house: House, watch: Watch) -> None:
+        self._house, self._watch = house, watch
+        self._seats: set[Seat] = set()
+
+    async def stand(self, listener: trio.socket.SocketType, seats: trio.Nursery) -> None:
+        while True:
+            try:
+                sock, address = await listener.accept()
+            except OSError as error:
+                if error.errno in _SCARCE:
+                    await trio.sleep(_RETRY)
+                continue  # anything else concerns the one connection that was lost before we took it
+            if len(self._seats) >= self._house.limits.players:
+                await _turn_away(sock)
+                continue
+            with contextlib.suppress(OSError):  # some kernels refuse it on a connection that is dead already
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            seat = Seat(sock, self._house)
+            self._seats.add(seat)
+            seats.start_soon(self._serve, seat, f"{address[0]}:{address[1]}")
+
+    def dismiss(self, reason: str) -> None:
+        """All who are in."""
+        for seat in self._seats:
+            seat.dismiss(reason)
+
+    async def _serve(self, seat: Seat, address: str) -> None:
+        self._watch(f"{address} connected")
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if listening.send_buffer is not None:  # before listen: whoever is accepted inherits it
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, listening.send_buffer)
-            await listener.bind(address)
-            listener.listen(listening.backlog)
-        except BaseException:
-            listener.close()
-            raise
-    except OSError as error:
-        raise ListenError(f"the arena cannot listen on {host}:{port} ({error.strerror}): choose another --port, or 0 for any") from error
-    return listener
-
-
-async def _accept(listener: trio.socket.SocketType, seats: trio.Nursery, room: Room, limits: Limits, watch: Callable[[str], None]) -> None:
-    while True:
-        try:
-            sock, address = await listener.accept()
-        except OSError as error:
-            if error.errno in _SCARCE:
-                await trio.sleep(_RETRY)
-            continue  # anything else concerns the one connection that was lost before we took it
-        if len(seats.child_tasks) >= limits.players:
-            await _turn_away(sock)
-            continue
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        seats.start_soon(_seat, Seat(sock, room, limits), address, watch)
+            reason = await seat.run()
+        finally:
+            self._seats.discard(seat)
+        self._watch(f"{address} {seat.name or 'without a name'} left: {reason}")
 
 
 async def _turn_away(sock: trio.socket.SocketType) -> None:
@@ -107,23 +121,18 @@ async def _turn_away(sock: trio.socket.SocketType) -> None:
             return
 
 
-async def _seat(seat: Seat, address: Address, watch: Callable[[str], None]) -> None:
-    watch(f"{address[0]}:{address[1]} connected")
-    reason = await seat.run()
-    watch(f"{address[0]}:{address[1]} {seat.name or 'without a name'} left: {reason}")
-
-
-async def _tick(room: Room, ticks: Ticks) -> None:
+async def _tick(house: House, ticks: Ticks) -> None:
     number, start = 0, trio.current_time()
     while True:
         number += 1
         await trio.sleep_until(start + number * ticks.every)
-        room.say(None, f"TICK {number}".ljust(ticks.size - 2, "."))
+        await house.pace.keep()
+        house.room.say(None, f"TICK {number}".ljust(ticks.size - 2, "."))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Prints ``listening on HOST:PORT`` when it can be connected to; ends at SIGTERM or Ctrl-C with exit code 0."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     _raise_descriptor_limit()
     try:
         trio.run(_run, options)
@@ -141,65 +150,33 @@ async def _run(options: argparse.Namespace) -> None:
         login=options.login,
         heartbeat=options.heartbeat,
         stalled=options.stalled,
+        farewell=options.farewell,
         grace=options.grace,
         players=options.players,
         queue=options.queue,
     )
+    defences, closing = defences_left(options), trio.Event()
+    run = partial(
+        serve,
+        limits=limits,
+        listening=Listening(options.backlog, options.send_buffer),
+        ticks=Ticks(options.tick, options.tick_size),
+        defences=defences,
+        closing=closing,
+        watch=_tell if options.verbose else lambda event: None,
+    )
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
-
-            async def start(task_status: trio.TaskStatus[Address]) -> None:
-                await serve(
-                    options.host,
-                    options.port,
-                    limits=limits,
-                    listening=Listening(options.backlog, options.send_buffer),
-                    ticks=Ticks(options.tick, options.tick_size),
-                    watch=_tell if options.verbose else lambda event: None,
-                    task_status=task_status,
-                )
-
-            host, port = await nursery.start(start)
+            host, port = await nursery.start(run, options.host, options.port)
             _tell(f"listening on {host}:{port}")
+            if missing := defences.left_out():
+                _tell(f"without {', '.join(missing)}")
             await anext(signals)
-            nursery.cancel_scope.cancel()
+            closing.set()
 
 
 def _tell(event: str) -> None:
     print(event, flush=True)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="faultproxy-arena", description="A small TCP game server, to be put behind faultproxy.")
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    add("--port", type=int, default=0, help="port to listen on; 0, the default, takes a free one")
-    for name, what in (
-        ("login", "time for the login"),
-        ("heartbeat", "longest time between two lines"),
-        ("stalled", "longest time in which a player may take nothing"),
-        ("grace", "how long a lost session can be resumed"),
-    ):
-        shown = units.show_duration(getattr(DEFAULT, name))
-        add(f"--{name}", type=_unit(units.duration), default=getattr(DEFAULT, name), metavar="TIME", help=f"{what} ({shown})")
-    add("--players", type=int, default=DEFAULT.players, metavar="N", help="connections at once (%(default)s)")
-    add("--queue", type=_unit(units.size), default=DEFAULT.queue, metavar="SIZE", help="what may wait for one player (256KiB)")
-    add("--backlog", type=int, default=1024, metavar="N", help="the listen queue (%(default)s)")
-    add("--send-buffer", type=_unit(units.size), metavar="SIZE", help="what the kernel may hold for one player")
-    add("--tick", type=_unit(units.duration), default=0.0, metavar="TIME", help="send every player a line this often")
-    add("--tick-size", type=_unit(units.size), default=16, metavar="SIZE", help="how long that line is (16B)")
-    add("--verbose", action="store_true", help="say who comes and who goes, and why")
-    return parser
-
-
-def _unit(read: Callable[[object], float]) -> Callable[[str], float]:
-    def checked(text: str) -> float:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return checked
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

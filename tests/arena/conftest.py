@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 import pytest
 import trio
 
+from faultproxy.arena.defences import ALL, Defences
 from faultproxy.arena.limits import DEFAULT, Limits
+from faultproxy.arena.listening import USUAL, Listening
 from faultproxy.arena.player import Player
-from faultproxy.arena.server import Listening, Ticks, serve
+from faultproxy.arena.server import Ticks, serve
 
-_LISTENING, _TICKS = Listening(), Ticks()
+_TICKS = Ticks()
 
 
 async def until(holds: Callable[[], object], within: float = 5.0) -> None:
@@ -33,6 +34,8 @@ class Arena:
     port: int = 0
     events: list[str] = field(default_factory=list)
     stop: trio.CancelScope = field(default_factory=trio.CancelScope)
+    closing: trio.Event = field(default_factory=trio.Event)
+    closed: trio.Event = field(default_factory=trio.Event)
 
     async def player(self, name: str | None = None, *, recv_buffer: int | None = None) -> Player:
         player = await Player.connect(self.host, self.port, recv_buffer=recv_buffer)
@@ -50,15 +53,24 @@ class Arena:
 
 
 class Open(Protocol):
-    def __call__(self, limits: Limits = ..., listening: Listening = ..., ticks: Ticks = ...) -> AbstractAsyncContextManager[Arena]: ...
+    def __call__(
+        self, limits: Limits = ..., listening: Listening = ..., ticks: Ticks = ..., defences: Defences = ...
+    ) -> AbstractAsyncContextManager[Arena]: ...
 
 
 @pytest.fixture
 def open_arena() -> Open:
     @asynccontextmanager
-    async def opened(limits: Limits = DEFAULT, listening: Listening = _LISTENING, ticks: Ticks = _TICKS) -> AsyncIterator[Arena]:
+    async def opened(
+        limits: Limits = DEFAULT, listening: Listening = USUAL, ticks: Ticks = _TICKS, defences: Defences = ALL
+    ) -> AsyncIterator[Arena]:
         arena = Arena()
-        run = partial(serve, limits=limits, listening=listening, ticks=ticks, watch=arena.events.append)
+        options = {"limits": limits, "listening": listening, "ticks": ticks, "defences": defences}
+
+        async def run(host: str, port: int, *, task_status: trio.TaskStatus[tuple[str, int]]) -> None:
+            await serve(host, port, **options, closing=arena.closing, watch=arena.events.append, task_status=task_status)  # type: ignore[arg-type]
+            arena.closed.set()
+
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
                 arena.host, arena.port = await nursery.start(run, "127.0.0.1", 0)

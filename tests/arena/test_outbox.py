@@ -63,3 +63,33 @@ async def test_who_takes_from_an_empty_outbox_waits() -> None:
         assert taken == [b"news"]
         outbox.close()
     assert taken == [b"news", b""]
+
+
+async def test_it_is_emptied_when_more_is_asked_for_and_not_when_the_last_is_taken() -> None:
+    outbox, seen = Outbox(100, lambda: None), list[str]()
+
+    async def watch() -> None:
+        await outbox.emptied()
+        seen.append("emptied")
+
+    async with trio.open_nursery() as nursery:
+        await outbox.emptied()
+        outbox.offer(b"news")
+        nursery.start_soon(watch)
+        await wait_all_tasks_blocked()
+        assert await outbox.take() == b"news"
+        await wait_all_tasks_blocked()
+        assert seen == []
+        nursery.start_soon(outbox.take)
+        await wait_all_tasks_blocked()
+        assert seen == ["emptied"]
+        outbox.close()
+
+
+async def test_what_is_discarded_is_not_sent() -> None:
+    outbox = Outbox(100, lambda: None)
+    outbox.offer(b"news")
+    outbox.discard()
+    outbox.close()
+    await outbox.emptied()
+    assert await outbox.take() == b""

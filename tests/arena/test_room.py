@@ -72,3 +72,27 @@ def test_who_leaves_for_good_takes_his_session_with_him() -> None:
     key = room.session(ann, now=0.0)
     room.leave(ann, now=1.0, for_good=True)
     assert room.resume(Player(Heard(), print), key, now=1.0) is None
+
+
+def test_a_session_keeps_its_points_whether_it_was_lost_or_is_taken_over() -> None:
+    room = Room(grace=10.0)
+    ann, _ = enter(room, "ann")
+    key = room.session(ann, now=0.0)
+    assert ann.character is not None
+    ann.character.score = 7
+    room.leave(ann, now=1.0)
+    for _ in range(2):
+        player = Player(Heard(), lambda reason: None)
+        assert room.resume(player, key, now=2.0) == "ann"
+        assert player.character is not None
+        assert player.character.score == 7
+
+
+def test_a_key_opens_nothing_where_sessions_are_not_resumable() -> None:
+    room = Room(grace=10.0, resumable=False)
+    ann, of_ann = enter(room, "ann")
+    key = room.session(ann, now=0.0)
+    assert room.resume(Player(Heard(), print), key, now=0.0) is None
+    room.leave(ann, now=1.0)
+    assert room.resume(Player(Heard(), print), key, now=1.0) is None
+    assert of_ann.put_out == []

@@ -7,7 +7,7 @@ import trio
 
 from faultproxy.arena.commands import PATTERN
 from faultproxy.arena.limits import Limits
-from faultproxy.arena.server import Listening
+from faultproxy.arena.listening import Listening
 from tests.arena.conftest import Open
 
 pytestmark = pytest.mark.live
@@ -120,10 +120,56 @@ async def test_a_lost_session_is_resumed_from_another_connection(open_arena: Ope
     async with open_arena() as arena:
         first = await arena.player("ann")
         _, key = (await first.ask("SESSION")).split()
+        assert await first.ask("SCORE 7") == "SCORE 7"
         async with await arena.player() as second:
             assert await second.ask(f"RESUME {key}") == "RESUMED ann"
             with pytest.raises(ConnectionResetError):
                 await first.read_to_end()
             await arena.until_told("ann left: his session was resumed")
             assert await second.ask("WHO") == "WHO ann"
+            assert await second.ask("SCORE 1") == "SCORE 8"
         first.close()
+
+
+async def test_an_answer_may_take_longer_than_the_login_and_a_fin_behind_it_is_no_broken_rule(open_arena: Open) -> None:
+    async with open_arena(Limits(login=0.2)) as arena, await arena.player() as leaver, await arena.player() as stranger:
+        for player in (leaver, stranger):
+            await player.send(b"STREAM 1000 0.4\n")
+        leaver.half_close()
+        assert await leaver.read_to_end() == PATTERN[:1000]
+        assert await stranger.read_to_end() == PATTERN[:1000] + b"ERR no login within 0.2 s\r\n"
+
+
+async def test_a_login_that_follows_a_long_answer_is_late(open_arena: Open) -> None:
+    async with open_arena(Limits(login=0.2)) as arena, await arena.player() as stranger:
+        await stranger.send(b"STREAM 1000 0.4\nLOGIN ann\n")
+        assert await stranger.read_to_end() == PATTERN[:1000] + b"ERR no login within 0.2 s\r\n"
+
+
+async def test_who_breaks_a_rule_and_reads_nothing_is_not_waited_for(open_arena: Open) -> None:
+    limits = Limits(heartbeat=0.3, farewell=0.2)
+    async with (
+        open_arena(limits, Listening(send_buffer=4096)) as arena,
+        await arena.player("deaf", recv_buffer=4096) as deaf,
+        await arena.player("ann") as ann,
+    ):
+        silent = trio.current_time()
+        for _ in range(100):
+            await ann.ask(f"SAY {'x' * 900}")
+        assert await arena.until_told("deaf left: no heartbeat for 0.3 s")
+        assert trio.current_time() - silent < 2.0
+        with pytest.raises(ConnectionResetError):
+            await deaf.read_to_end()
+
+
+async def test_who_breaks_a_rule_late_in_what_he_is_owed_still_gets_all_of_it(open_arena: Open) -> None:
+    async with (
+        open_arena(Limits(heartbeat=0.5), Listening(send_buffer=4096)) as arena,
+        await arena.player("slow", recv_buffer=4096) as slow,
+        await arena.player("ann") as ann,
+    ):
+        for _ in range(100):
+            await ann.ask(f"SAY {'x' * 900}")
+        await ann.ping(4, every=0.15)  # by now he has broken it
+        heard = await slow.read_to_end()
+        assert heard == f"ann: {'x' * 900}\r\n".encode() * 100 + b"ERR no heartbeat for 0.5 s\r\n"

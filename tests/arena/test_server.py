@@ -59,8 +59,23 @@ async def test_the_program_says_where_it_listens_and_ends_orderly_at_sigterm() -
             async with await Player.connect(host, int(port)) as player:
                 await player.login("ann")
                 program.terminate()
-                assert await player.read_to_end() == b""
+                assert await player.read_to_end() == b"BYE the arena closes\r\n"
             assert await program.wait() == 0
+    finally:
+        program.kill()
+        await program.wait()
+
+
+async def test_the_program_says_what_it_is_without() -> None:
+    command = [sys.executable, "-m", "faultproxy.arena.server", "--without", "resume,heartbeat"]
+    program = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
+    try:
+        with trio.fail_after(10):
+            assert program.stdout is not None
+            said = b""
+            while said.count(b"\n") < 2:
+                said += await program.stdout.receive_some()
+            assert said.decode().splitlines()[1] == "without heartbeat, resume"
     finally:
         program.kill()
         await program.wait()
