@@ -11,16 +11,14 @@ Words, used everywhere in the same sense:
 - A *stage* is one fault in one direction of one connection; the stages of a direction make its *pipe*.
 - A *scenario* is a TOML file that says who takes part, what goes wrong and when, and what must then be true.
 
-From Python, inside a trio program::
+From Python (in a trio program, `async with open_proxy(…)` likewise; in pytest, the fixture `faultproxy`)::
 
-    from faultproxy import Proxy, load
+    import faultproxy
 
-    (scenario,) = load("scenario.toml")
-    proxy = Proxy(scenario.plans(), listen="127.0.0.1:0", upstream="127.0.0.1:6379", seed=1)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(proxy.serve)
-        ...  # connect to proxy.address; proxy.order("cut") starts a fault by hand
-        nursery.cancel_scope.cancel()
+    with faultproxy.start_proxy("127.0.0.1:6379", ["latency delay=200ms direction=s2c"]) as proxy:
+        ...  # connect to proxy.address
+        with proxy.fault("stall_reads", direction="c2s"):
+            ...  # what clients send is not read
 """
 
 from __future__ import annotations
@@ -28,14 +26,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from faultproxy.embed import open_proxy as open_proxy
+    from faultproxy.embed import start_proxy as start_proxy
     from faultproxy.net.proxy import Proxy as Proxy
     from faultproxy.net.relay import relay as relay
     from faultproxy.scenario import load as load
 
 __version__ = "0.1.0"
-__all__ = ["Proxy", "load", "relay"]
+__all__ = ["Proxy", "load", "open_proxy", "relay", "start_proxy"]
 
-_WHERE = {"Proxy": "faultproxy.net.proxy", "relay": "faultproxy.net.relay", "load": "faultproxy.scenario"}
+_WHERE = {
+    "Proxy": "faultproxy.net.proxy",
+    "load": "faultproxy.scenario",
+    "open_proxy": "faultproxy.embed",
+    "relay": "faultproxy.net.relay",
+    "start_proxy": "faultproxy.embed",
+}
 
 
 def __getattr__(name: str) -> Any:

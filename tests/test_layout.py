@@ -28,7 +28,8 @@ LAYERS: dict[str, set[str]] = {
     "arena": {"errors", "core"},
     "control": {"errors", "core", "faults", "scenario", "net"},
     "verify": {"errors", "core", "faults", "scenario", "kernel", "net", "control"},
-    "pytest_plugin": {"errors", "core", "faults", "scenario", "kernel", "net", "control", "verify"},
+    "embed": {"errors", "core", "faults", "scenario", "net"},
+    "pytest_plugin": {"errors", "core", "scenario", "embed"},
 }
 """What each part may import besides itself. `cli` and `__main__` stand outside and may import all."""
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from faultproxy.core import events as ev
-from faultproxy.core.actions import Action, CloseLeg, Fired, Healed, Pause, ResetLeg, Resume, Send, SendFin, Started
+from faultproxy.core.actions import Action, CloseLeg, Filter, Fired, Healed, Pause, ResetLeg, Resume, Send, SendFin, Started
 from faultproxy.core.closing import Leg, is_done
 from faultproxy.core.events import DIRECTIONS, FLOW, FROM, SIDES, SINK, SOURCE, TO, Direction, Hit, Side
 from faultproxy.core.limits import LASTS, Budget
@@ -21,8 +21,7 @@ from faultproxy.core.lives import Lives
 from faultproxy.core.mechanism import by
 from faultproxy.core.packet_side import PacketSide
 from faultproxy.core.pipe import AFTER_FIN, Pipe
-from faultproxy.core.plan import Dial, FaultPlan, Peer, Sockets
-from faultproxy.core.rng import Chance
+from faultproxy.core.plan import Chances, Dial, FaultPlan, Peer, Shared, Sockets
 from faultproxy.core.stage import Act, Chunk, Close, Fin, Item, Rst
 from faultproxy.core.timeline import OnFin
 from faultproxy.core.triggers import ALL, LocalFault, Triggers
@@ -39,8 +38,8 @@ class Connection:
         peer: Peer,
         plans: Sequence[FaultPlan],
         *,
-        chances: Mapping[tuple[str, str], Chance],
-        shared: Mapping[tuple[Direction, str], object],
+        chances: Chances,
+        shared: Shared,
         clock_start: float = 0.0,
         budget: Budget | None = None,
     ) -> None:
@@ -51,6 +50,7 @@ class Connection:
         """Rises whenever an answer of `quiet_until` or `busy`, or `over`, may have changed."""
         self._actions: list[Action] = []
         self._faults = {plan.name: LocalFault(plan, chances["", plan.name]) for plan in plans}
+        self._triggers = Triggers(self._faults.values())
         self._clock_start = clock_start
         self._legs: dict[Side, Leg] = {"client": Leg(), "server": Leg()}
         self._early: list[Action] | None = []
@@ -58,15 +58,12 @@ class Connection:
         self._deadline: float | None = None
         self._lives = Lives(self._faults.values(), self._start, self._healed)
         budget = budget or Budget()
-        self._pipes: dict[Direction, Pipe] = {}
-        for direction in DIRECTIONS:
-            stages = [
-                (plan.name, plan.stage(direction, chances[direction, plan.name], shared.get((direction, plan.name))))
-                for plan in plans
-                if plan.stage is not None and direction in plan.directions
-            ]
-            self._pipes[direction] = Pipe(stages, partial(self._emit, direction), partial(self._report, direction), budget)
-        self._triggers = Triggers(self._faults.values())
+        self._pipes: dict[Direction, Pipe] = {
+            direction: Pipe((), partial(self._emit, direction), partial(self._report, direction), budget) for direction in DIRECTIONS
+        }
+        for plan in plans:
+            for direction, stage in plan.stages(chances, shared):
+                self._pipes[direction].add(plan.name, stage)
         self.packets: PacketSide | None = None
         """The packet faults, if it has any."""
         if any(plan.packet is not None for plan in plans):
@@ -121,6 +118,29 @@ class Connection:
     def open(self, now: float, ordered: Mapping[str, tuple[float, str]] | None = None, resting: Collection[str] = ()) -> list[Action]:
         """The client has been accepted; nothing is dialled yet. `ordered` and `resting` as in `Lives.opened`."""
         self._lives.opened(now, self._clock_start, ordered or {}, resting)
+        return self._settled(now)
+
+    def join(self, plan: FaultPlan, chances: Chances, shared: Shared, now: float) -> list[Action]:
+        """A fault is added behind all others (none of segments: their taps are set up as the connection opens)."""
+        self.handle(ev.Timer(), now)
+        fault = self._faults[plan.name] = LocalFault(plan, chances["", plan.name])
+        for direction, stage in plan.stages(chances, shared):
+            self._pipes[direction].add(plan.name, stage)
+        self._triggers.add(fault)
+        self._lives.join(fault, now, self._clock_start)
+        self.epoch += 1
+        return self._settled(now)
+
+    def leave(self, name: str, why: str, now: float) -> list[Action]:
+        """A fault (none of segments) heals and is taken out."""
+        self.handle(ev.Timer(), now)
+        fault = self._faults[name]
+        self._lives.leave(fault, why, now)
+        self._triggers.remove(fault)
+        for pipe in self._pipes.values():
+            pipe.remove(name)
+        del self._faults[name]
+        self.epoch += 1
         return self._settled(now)
 
     def dial(self, plan: Dial, now: float) -> tuple[Dial, list[Action]]:
@@ -179,10 +199,7 @@ class Connection:
                 else:
                     self._trigger(ordered, why, now)
             case ev.RunEnds() | ev.Forgotten():
-                # The last stage first: what an earlier one then lets go meets no fault that is about to end as well.
-                for fault in reversed(self._faults.values()):
-                    self._lives.heal(fault, "the run ends" if isinstance(event, ev.RunEnds) else "it is forgotten", now, final=True)
-                    self._lives.stop(fault)
+                self._lives.finish("the run ends" if isinstance(event, ev.RunEnds) else "it is forgotten", now)
 
     def _seen(self, event: ev.Seen, now: float) -> bool:
         # True: more is to be settled than when to come back.
@@ -203,7 +220,7 @@ class Connection:
         if event.hits or self._triggers.counts(direction):
             # Cut behind every byte that starts something, so that what follows meets the fault and what came before does not.
             found = deque(sorted(event.hits, key=lambda hit: hit.offset))
-            while (hits := self._next_hits(found, direction, offset, end)) is not None:
+            while (hits := self._triggers.next_hits(found, self._faults, direction, offset, end)) is not None:
                 place = hits[0].offset
                 if place > offset:
                     pipe.push(Chunk(offset, data[: place - offset]), now)
@@ -213,21 +230,6 @@ class Connection:
                 self._advance(now)  # as it would be had the bytes come one by one
         if data:
             pipe.push(Chunk(offset, data), now)
-
-    def _next_hits(self, found: deque[Hit], direction: Direction, offset: int, end: int) -> list[Hit] | None:
-        """All that starts at the first place behind `offset` where anything starts."""
-        while found and not self._faults[found[0].fault].timeline.waiting:
-            found.popleft()
-        place = self._triggers.next_place(direction, offset)
-        if found and (place is None or found[0].offset < place):
-            place = found[0].offset
-        if place is None or place > end:
-            return None
-        hits = {hit.fault: hit for hit in self._triggers.counted(direction, place)}
-        while found and found[0].offset == place:
-            hit = found.popleft()
-            hits[hit.fault] = hit
-        return [hits[name] for name in reversed(self._faults) if name in hits]  # as in `_advance`
 
     def _eof(self, direction: Direction, offset: int, now: float) -> None:
         side = SOURCE[direction]
@@ -291,7 +293,10 @@ class Connection:
         self._actions.append(Fired(fault, act.what, direction, act.offset, act.size))
 
     def _say(self, action: Action) -> None:
-        self._actions.append(action)
+        if isinstance(action, Filter):  # for a socket, and the server's may be yet to come
+            self._do(action.side, action)
+        else:
+            self._actions.append(action)
 
     def _emit(self, direction: Direction, item: Item) -> None:
         sink = SINK[direction]
@@ -367,9 +372,7 @@ class Connection:
             self._let_go(now)
 
     def _let_go(self, now: float) -> None:
-        for fault in reversed(self._faults.values()):
-            self._lives.heal(fault, "the connection has ended", now, final=True)
-            self._lives.stop(fault)
+        self._lives.finish("the connection has ended", now)
         self.lasting = False
         self.epoch += 1
         self._deadline = None

@@ -60,9 +60,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """The upstream has accepted: the server's leg is up. `address` is the one dialled."""
+    """The upstream has accepted: the server's leg is up. `address` is the one dialled, `port` our own of that leg (0: it has none)."""
 
     address: str
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,15 @@ class Header:
     sockets: Sockets = field(default_factory=Sockets)
     filtered: Sequence[str] = ()
     """The packet faults that a socket filter carries out."""
+    tells_all: bool = False
+    """Connections that no fault concerns are in it, too (`Run.tells_all`)."""
 
     def entry(self) -> Entry:
         """The header's line."""
-        mine = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("sockets", "filtered")}
-        filtered = {"filtered": list(self.filtered)} if self.filtered else {}
-        return {self.MARK: VERSION, **mine, "sockets": asdict(self.sockets), **filtered}
+        mine = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("sockets", "filtered", "tells_all")}
+        rare: Entry = {"filtered": list(self.filtered)} if self.filtered else {}
+        rare |= {"tells_all": True} if self.tells_all else {}
+        return {self.MARK: VERSION, **mine, "sockets": asdict(self.sockets), **rare}
 
 
 def text(entry: Entry) -> str:

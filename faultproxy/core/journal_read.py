@@ -56,6 +56,7 @@ def header(entry: Entry) -> Header:
         start=get(entry, "start", (int, float)),
         sockets=Sockets(**sizes),
         filtered=get(entry, "filtered", list, []),
+        tells_all=get(entry, "tells_all", bool, False),
     )
 
 
@@ -71,7 +72,7 @@ def event(name: str, entry: Entry, faults: Set[str]) -> ev.Event:
     """The event of that name."""
     match name:
         case "dialled":
-            return ev.Dialled(get(entry, "address", str))
+            return ev.Dialled(get(entry, "address", str), get(entry, "port", int, 0))
         case "dial_failed":
             return ev.DialFailed(get(entry, "why", str))
         case "data":

@@ -40,6 +40,21 @@ class Listener:
             timeline.opened(now, now)
         return self.due(now)
 
+    def join(self, plan: FaultPlan, now: float, clock_start: float) -> list[Said]:
+        """One more fault, while the clock runs; where nothing else starts it, it starts now."""
+        timeline = Timeline(plan.schedule)
+        self._plans[plan.name], self._timelines[plan.name], self._why[plan.name] = plan, timeline, "the clock"
+        timeline.opened(now, clock_start)
+        return self.due(now)
+
+    def leave(self, fault: str, why: str) -> list[Said]:
+        """A fault heals and is taken out."""
+        said = self.order(fault, True, why, 0.0)
+        for table in (self._plans, self._timelines, self._why):
+            table.pop(fault, None)
+        self._fired.discard(fault)
+        return said
+
     def deadline(self) -> float | None:
         """When `due` wants to be called."""
         return min((t for timeline in self._timelines.values() if (t := timeline.deadline()) is not None), default=None)

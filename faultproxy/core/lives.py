@@ -42,6 +42,18 @@ class Lives:
                     fault.why = why
         self._turned = True
 
+    def join(self, fault: LocalFault, now: float, clock_start: float) -> None:
+        """One more fault, the last of the file. What has happened before is over: for it, the connection opens now."""
+        self._faults[fault.plan.name] = fault
+        fault.timeline.opened(now, clock_start)
+        self._turned = True
+
+    def leave(self, fault: LocalFault, why: str, now: float) -> None:
+        """It heals, and is none of this connection's faults any more."""
+        self.heal(fault, why, now)
+        del self._faults[fault.plan.name]
+        self._turned = True
+
     def deadline(self) -> float | None:
         """When `advance` is wanted."""
         if self._turned:
@@ -97,6 +109,15 @@ class Lives:
             fault.timeline.heal()
             self._turned = True
             self._healed(fault, why, now, final)
+
+    def finish(self, why: str, now: float) -> None:
+        """Everything heals, for good: that starts nothing, and nothing starts again.
+
+        The last of the file first: what an earlier one then lets go meets no fault that is about to end as well.
+        """
+        for fault in reversed(self._faults.values()):
+            self.heal(fault, why, now, final=True)
+            self.stop(fault)
 
     def stop(self, fault: LocalFault) -> None:
         """It never starts again."""

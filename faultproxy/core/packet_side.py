@@ -8,6 +8,7 @@ from faultproxy.core.actions import Action, Filter, Fired
 from faultproxy.core.events import FROM, LEGS, SENDER, Filtered, Seen, Side, Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.packets import Packets
+from faultproxy.core.pipe import AFTER_FIN
 from faultproxy.core.rng import Chance
 from faultproxy.core.shape import FIN
 from faultproxy.core.timeline import OnFin
@@ -69,6 +70,19 @@ class PacketSide:
         """The faults that look for something in the payload and find it in this segment."""
         return self._packets.scan(tap, packet)
 
+    def heeds(self, tap: Tap, reset: Packet) -> bool:
+        """Whether a RST ends the connection (`Leg.heeds`)."""
+        return self._packets.legs[tap].heeds(tap, reset)
+
+    def begun(self, tap: Tap) -> int | None:
+        """The number of the SYN that was seen there."""
+        return self._packets.legs[tap].ways[tap].isn
+
+    def carried(self, tap: Tap) -> int:
+        """How many numbers have been used there since the SYN: bytes and the FIN, modulo 4 GiB."""
+        way = self._packets.legs[tap].ways[tap]
+        return 0 if way.isn is None or way.top is None else (way.top - way.isn - 1) % 2**32
+
     def note(self, tap: Tap, packet: Packet) -> None:
         """A segment has gone by."""
         self._packets.note(tap, packet)
@@ -91,11 +105,12 @@ class PacketSide:
         self._emit(Fired(event.fault, what, FROM[event.side], tap=tap))
 
     def start(self, fault: LocalFault, now: float, gone: Callable[[Side], bool]) -> None:
-        """The fault begins."""
+        """The fault begins, behind the byte that started it, if one did."""
+        place = (fault.where, fault.offset) if fault.where is not None and fault.offset is not None else None
         if fault.plan.filtered:
             self._filter(fault, gone, on=True)
         elif fault.plan.packet is not None:
-            self._packets.start(fault.plan.name, now)
+            self._packets.start(fault.plan.name, now, place if place is not None and place[1] != AFTER_FIN else None)
 
     def heal(self, fault: LocalFault, now: float, gone: Callable[[Side], bool]) -> None:
         """The fault ends; what it holds goes on."""

@@ -11,33 +11,51 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from faultproxy.core.actions import Action, Change, Fired, Inject, Lose, Pass
-from faultproxy.core.events import FLOW, LEGS, Tap
-from faultproxy.core.header import Packet
+from faultproxy.core.events import FLOW, LEGS, SENDER, Direction, Tap
+from faultproxy.core.header import Packet, before
 from faultproxy.core.match import Literal, Pattern
 from faultproxy.core.packet_stage import Broken, Items, Lost, PacketPlan, PacketStage
 from faultproxy.core.rng import Chance
+from faultproxy.core.shape import ACK
 from faultproxy.core.stage import Act
 from faultproxy.core.track import Leg, Way
 
 Emit = Callable[[Action], None]
 
+_LONG_PAST = 2**30
+"""Numbers behind the one at which a fault has begun from which nothing earlier can come any more. After 2**31 all would look earlier."""
+
 
 class _Slot:
     """A stage in its place at a tap."""
 
-    __slots__ = ("active", "name", "payload", "stage")
+    __slots__ = ("active", "behind", "name", "payload", "stage", "timed")
 
     def __init__(self, name: str, stage: PacketStage, payload: Pattern | None) -> None:
         self.name = name
         self.stage = stage
         self.payload = payload
+        self.timed = type(stage).deadline is not PacketStage.deadline
+        """It may want to be called at some time."""
         self.active = False
+        self.behind: int | None = None
+        """The fault begins with this sequence number: what started it is still to be sent, and passes."""
+
+    def is_earlier(self, packet: Packet) -> bool:
+        """Whether the segment carries what came before the fault."""
+        if self.behind is None or not packet.size:
+            return False
+        if not before(packet.seq, self.behind):
+            if (packet.seq - self.behind) & 0xFFFFFFFF > _LONG_PAST:
+                self.behind = None
+            return False
+        return True
 
 
 class _Wire:
     """One tap: its slots, what was seen there, and the segments that wait for a verdict."""
 
-    __slots__ = ("live", "pending", "slots", "tap", "way")
+    __slots__ = ("live", "pending", "scanned", "slots", "tap", "timed", "way")
 
     def __init__(self, tap: Tap, way: Way) -> None:
         self.tap = tap
@@ -45,7 +63,17 @@ class _Wire:
         self.slots: list[_Slot] = []
         self.live: list[int] = []
         """Places of the active slots."""
+        self.timed: list[_Slot] = []
+        """Those of them that may want to be called at some time."""
+        self.scanned: list[tuple[str, Pattern]] = []
+        """Faults that look for something in payloads, active or not."""
         self.pending: dict[int, Packet] = {}
+
+    def turn(self, index: int, active: bool) -> None:
+        """The slot in that place begins to act, or ends."""
+        self.slots[index].active = active
+        self.live = [place for place, slot in enumerate(self.slots) if slot.active]
+        self.timed = [slot for slot in self.slots if slot.active and slot.timed]
 
 
 class Packets:
@@ -61,6 +89,8 @@ class Packets:
             for tap in plan.taps:
                 stage = plan.stage(tap, chances[tap, name], self.legs[tap])
                 self._wires[tap].slots.append(_Slot(name, stage, plan.payload))
+                if plan.payload is not None:
+                    self._wires[tap].scanned.append((name, plan.payload))
         self._used = tuple(wire for wire in self._wires.values() if wire.slots)
 
     # ------------------------------------------------------------ questions
@@ -78,21 +108,24 @@ class Packets:
         """When `due` is wanted."""
         earliest: float | None = None
         for wire in self._used:
-            for index in wire.live:
-                deadline = wire.slots[index].stage.deadline()
+            for slot in wire.timed:
+                deadline = slot.stage.deadline()
                 if deadline is not None and (earliest is None or deadline < earliest):
                     earliest = deadline
         return earliest
 
     def scan(self, tap: Tap, packet: Packet) -> tuple[str, ...]:
         """The faults at that tap whose `payload` pattern is in the segment."""
-        return tuple(slot.name for slot in self._wires[tap].slots if slot.payload is not None and _found(slot.payload, packet.payload))
+        scanned = self._wires[tap].scanned
+        return tuple(name for name, pattern in scanned if _found(pattern, packet.payload)) if scanned else ()
 
     # --------------------------------------------------------------- events
 
     def note(self, tap: Tap, packet: Packet) -> None:
         """A segment has gone by; the latest of those that nobody had to look at."""
-        self._wires[tap].way.see(packet)
+        self._wires[tap].way.skip_to(packet)
+        if packet.flags & ACK:
+            self.legs[tap].opposite(tap).skipped(packet.ack)
 
     def push(self, tap: Tap, packet: Packet, matched: Sequence[str], now: float) -> None:
         """A segment is met."""
@@ -100,20 +133,22 @@ class Packets:
         packet.marks = wire.way.see(packet)
         if wire.live:
             ref = packet.ref
-            self._enter(wire, 0, (packet,), matched, now)
+            self._meet(wire, packet, matched, now)
             if ref is not None and packet.ref is not None:
                 self._hold(wire, packet)
         elif packet.ref is not None:
             self._leave(wire, packet)
 
-    def start(self, fault: str, now: float) -> None:
-        """Starts every stage of that fault."""
+    def start(self, fault: str, now: float, place: tuple[Direction, int] | None = None) -> None:
+        """Starts every stage of that fault; behind that byte of a direction, where its own segments are still to be sent."""
         for wire in self._used:
             for index, slot in enumerate(wire.slots):
                 if slot.name == fault:
+                    slot.behind = None
+                    if place is not None and SENDER[wire.tap] is None and FLOW[wire.tap] == place[0] and wire.way.isn is not None:
+                        slot.behind = (wire.way.isn + 1 + place[1]) & 0xFFFFFFFF
                     if not slot.active:
-                        slot.active = True
-                        wire.live = sorted([*wire.live, index])
+                        wire.turn(index, True)
                     self._results(wire, index, slot.stage.start(now), now)
 
     def heal(self, fault: str, now: float) -> None:
@@ -121,8 +156,7 @@ class Packets:
         for wire in self._used:
             for index, slot in enumerate(wire.slots):
                 if slot.name == fault and slot.active:
-                    slot.active = False
-                    wire.live.remove(index)
+                    wire.turn(index, False)
                     self._results(wire, index, slot.stage.heal(now), now)
             if not wire.live:
                 self._let_go(wire)
@@ -138,6 +172,18 @@ class Packets:
 
     # ------------------------------------------------------------------
 
+    def _meet(self, wire: _Wire, packet: Packet, matched: Sequence[str], now: float) -> None:
+        # As `_enter` from the first slot on, for a segment that most let pass as it is: this runs once for each.
+        for index in wire.live:
+            slot = wire.slots[index]
+            if slot.behind is not None and slot.is_earlier(packet):
+                continue
+            items = slot.stage.packet(packet, slot.payload is None or slot.name in matched, now)
+            if len(items) != 1 or items[0] is not packet:
+                self._enter(wire, index + 1, self._taken(wire, slot, items), matched, now)
+                return
+        self._leave(wire, packet)
+
     def _enter(self, wire: _Wire, first: int, packets: Sequence[Packet], matched: Sequence[str] | None, now: float) -> None:
         # Shows segments to the slots from place `first` on; what comes through leaves. `matched` None: they are still to be scanned.
         for index in wire.live:
@@ -146,6 +192,9 @@ class Packets:
             slot = wire.slots[index]
             through: list[Packet] = []
             for packet in packets:
+                if slot.behind is not None and slot.is_earlier(packet):
+                    through.append(packet)
+                    continue
                 fits = slot.payload is None or (_found(slot.payload, packet.payload) if matched is None else slot.name in matched)
                 items = slot.stage.packet(packet, fits, now)
                 if len(items) == 1 and items[0] is packet:
@@ -178,12 +227,13 @@ class Packets:
 
     def _leave(self, wire: _Wire, packet: Packet, broken: bool = False) -> None:
         ref = packet.ref
-        changed = (packet.changed or broken) and packet.whole
         if ref is not None:
+            changed = (packet.changed or broken) and packet.whole
             self._emit(Change(wire.tap, ref, packet.encode(broken=broken)) if changed else Pass(wire.tap, ref))
             self._settled(wire, packet)
         elif packet.whole:
-            self._emit(Inject(wire.tap, packet.encode(broken=broken) if changed else packet.raw))
+            # Even if nothing was changed: its checksum may have been left to the device, and a raw socket sends it as it is.
+            self._emit(Inject(wire.tap, packet.encode(broken=broken)))
 
     def _hold(self, wire: _Wire, packet: Packet) -> None:
         assert packet.ref is not None

@@ -94,6 +94,16 @@ class Pipe:
         self.dead = False
         """A RST or close has come through, or the sink is gone: nothing gets out any more."""
 
+    def add(self, name: str, stage: Stage) -> None:
+        """A stage behind all others, not started."""
+        self._slots.append(Slot(name, stage))
+
+    def remove(self, fault: str) -> None:
+        """Takes out the stages of a fault that has healed, and so hold nothing."""
+        live = [self._slots[index] for index in self._live]
+        self._slots = [slot for slot in self._slots if slot.name != fault]
+        self._live = [index for index, slot in enumerate(self._slots) if slot in live]
+
     def push(self, item: Item, now: float) -> None:
         """Something arrives from the source."""
         if isinstance(item, Chunk):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
@@ -96,6 +96,10 @@ class Listening:
     backlog: int | None = None
 
 
+Chances = Mapping[tuple[str, str], Chance]
+"""The streams of chance of one connection, by direction, tap or purpose (empty: its own) and fault."""
+Shared = Mapping[tuple[Direction, str], object]
+"""What the stages of a fault share in all connections, by direction and fault."""
 StageMaker = Callable[[Direction, Chance, object], Stage]
 """Makes the stage of one direction of one connection, from its stream of chance and what `shared` made for all connections."""
 
@@ -118,6 +122,12 @@ class FaultPlan:
     filtered: bool = False
     """A socket filter does it (`core.mechanism`): segments need not come here."""
     may_not_fire: bool = False
+
+    def stages(self, chances: Chances, shared: Shared) -> Iterator[tuple[Direction, Stage]]:
+        """Its stage in each direction of a connection in which it has one."""
+        if self.stage is not None:
+            for direction in self.directions:
+                yield direction, self.stage(direction, chances[direction, self.name], shared.get((direction, self.name)))
 
     @property
     def queued(self) -> PacketPlan | None:

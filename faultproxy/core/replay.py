@@ -112,7 +112,8 @@ class _Replayed:
         self._start = header.start
         plans = [replace(plan, filtered=plan.name in header.filtered) for plan in build(header.faults)]
         self._faults = {plan.name for plan in plans}
-        self._run = Run(plans, header.seed, header.start, sockets=header.sockets, watch=self._watch)
+        self._build = build
+        self._run = Run(plans, header.seed, header.start, sockets=header.sockets, watch=self._watch, tells_all=header.tells_all)
         self._entries = Entries(header.start)
         self._connections: dict[int | str, Connection] = {}
         self.coming: deque[Entry] = deque()
@@ -124,7 +125,7 @@ class _Replayed:
         event = read.get(entry, "event", str)
         if not self.coming and (label == 0 or event == "connect"):
             self._tell_run(event, entry, now)
-        elif not self.coming and event not in ("open", "order", "run_ends"):  # these three follow from something
+        elif not self.coming and event not in ("open", "order", "add", "remove", "run_ends"):  # these follow from something
             self._tell(label, event, entry, now)
         wanted = {key: value for key, value in entry.items() if key not in ("time", "proxy")}
         got = self.coming.popleft() if self.coming else None
@@ -158,8 +159,18 @@ class _Replayed:
                 run.order(read.fault(entry, self._faults), read.get(entry, "heal", bool), read.get(entry, "why", str), now)
             case "order":
                 pass
+            case "add":
+                self._add(read.get(entry, "fault", dict), now)
+            case "remove":
+                run.remove(read.fault(entry, self._faults), read.get(entry, "why", str), now)
+                self._faults.discard(entry["fault"])
             case _:
                 raise ValueError(f"unknown event {event!r}")
+
+    def _add(self, table: Entry, now: float) -> None:
+        (plan,) = self._build([table])
+        self._faults.add(plan.name)
+        self._run.add(plan, table, now)
 
     def _tell(self, label: int | str, event: str, entry: Entry, now: float) -> None:
         connection = self._connections.get(label)

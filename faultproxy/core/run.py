@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from faultproxy.core.actions import Action, Fired, Healed, Started
+from faultproxy.core.chooser import Chooser
 from faultproxy.core.connection import Connection
 from faultproxy.core.events import DIRECTIONS, Direction, Event, Order, RunEnds
 from faultproxy.core.limits import Budget
 from faultproxy.core.listener import Listener, Said
-from faultproxy.core.match import Count, Counter
 from faultproxy.core.plan import FaultPlan, Peer, Sockets
 from faultproxy.core.rng import Chance, stream
 from faultproxy.core.timeline import AfterBytes, OnFin, OnMatch, OnOther, Schedule
@@ -24,8 +25,23 @@ class Knock:
     ordinal: int
 
 
-Happening = Event | Knock | str
-"""An event, or one of the words `open dial close` (a connection) and `open timer waiting order heal end` (the listener)."""
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A fault is added while the run goes on; `fault` is its table, in plain JSON. `add` follows for each connection that it chooses."""
+
+    fault: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A fault is taken out; `remove` follows for each connection that has it."""
+
+    fault: str
+    why: str
+
+
+Happening = Event | Knock | Add | Remove | str
+"""An event, or one of the words `open dial add remove close` (a connection) and `open timer waiting order heal end` (the listener)."""
 Watch = Callable[[float, Connection | None, Happening, Sequence[Action]], None]
 """Told of all that reaches the run and of every decision: time, connection (None: the listener), what happened, and the actions.
 What is decided in consequence, by a chain or an order, follows its cause."""
@@ -50,14 +66,12 @@ class FaultStats:
 @dataclass(slots=True)
 class _Entry:
     plan: FaultPlan
-    counter: Counter
+    chooser: Chooser
     stats: FaultStats
     ordered: tuple[float, str] | None = None
     """Since when and why it is started by hand for everybody: for a connection that opens later too, while it lasts."""
     resting: bool = False
     """Healed by hand: it does not start for connections that open later either."""
-    drawn: dict[tuple[str, str, int], bool] = field(default_factory=dict)
-    """What `share` has given members of crowds and probes, by role, name and number."""
 
 
 @dataclass(slots=True)
@@ -72,6 +86,8 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     armed: bool = True
     """False: as if there were no faults, and nobody is counted, until `arm`."""
+    tells_all: bool = False
+    """Connections that no fault concerns are told to the watch as well, and so cost as much as others."""
     opened: int = 0
     connections: dict[int, Connection] = field(default_factory=dict)
     listener: Listener = field(init=False)
@@ -82,22 +98,10 @@ class Run:
 
     def __post_init__(self) -> None:
         self._now = self.clock_start
-        self._entries = {
-            plan.name: _Entry(
-                plan, Counter(plan.selection.count, stream(self.seed, "connections", plan.name)), FaultStats(plan.name, plan.kind)
-            )
-            for plan in self.plans
-        }
+        self._entries = {plan.name: self._entry(plan) for plan in self.plans}
         self.listener = Listener([plan for plan in self.plans if plan.listen is not None])
-        # A fault of the listener that bytes or a FIN start has to be watched for in every connection.
-        self._remote = tuple(
-            FaultPlan(plan.name, plan.kind, schedule=Schedule(plan.schedule.trigger, times=plan.schedule.times, lasts=0.0))
-            for plan in self.plans
-            if plan.listen is not None and isinstance(plan.schedule.trigger, AfterBytes | OnMatch | OnFin)
-        )
-        self._shared = {
-            (direction, plan.name): plan.shared() for plan in self.plans if plan.shared is not None for direction in plan.directions
-        }
+        self._remote = tuple(remote for plan in self.plans if (remote := _remote(plan)) is not None)
+        self._shared = {key: value for plan in self.plans for key, value in _shared(plan).items()}
 
     @property
     def stats(self) -> list[FaultStats]:
@@ -147,21 +151,16 @@ class Run:
         self._now = now
         if self.watch is not None:
             self.watch(now, None, Knock(peer, ordinal), ())
-        chosen = [entry for entry in self._entries.values() if entry.plan.listen is None and self._chooses(entry, peer, ordinal)]
+        chosen = [entry for entry in self._entries.values() if entry.plan.listen is None and entry.chooser.chooses(peer, ordinal)]
         remote = self._remote if peer.role != "probe" else ()
-        if not chosen and not remote and not always:
+        if not chosen and not remote and not always and not self.tells_all:
             return None, []
         plans = [*(entry.plan for entry in chosen), *remote]
-        if not plans:  # no decision will ever be asked of it, so nobody is told
+        if not plans and not self.tells_all:  # no decision will ever be asked of it, so nobody is told
             return Connection(ordinal, peer, (), chances={}, shared={}), []
-        who = (peer.role, peer.name, ordinal)
         chances: dict[tuple[str, str], Chance] = {}
         for plan in plans:
-            chances["", plan.name] = stream(self.seed, *who, "", plan.name)
-            for direction in DIRECTIONS if plan.stage is not None else ():
-                chances[direction, plan.name] = stream(self.seed, *who, direction, plan.name)
-            for tap in plan.queued.taps if plan.queued is not None else ():
-                chances[tap, plan.name] = stream(self.seed, *who, tap, plan.name)
+            chances |= self._chances(plan, peer, ordinal)
         connection = Connection(
             ordinal, peer, plans, chances=chances, shared=self._shared, clock_start=self.clock_start, budget=self.budget
         )
@@ -204,6 +203,52 @@ class Run:
                 self._pass(connection, Order(fault, heal, why, by_hand=True), now, outcome)
         return outcome
 
+    def add(self, plan: FaultPlan, table: Mapping[str, Any], now: float) -> Outcome:
+        """A fault is added while the run goes on, behind all others; `table` is what it is made of, for the watch.
+
+        It concerns the connections that are open and are told to the watch (`tells_all`: all that are), in the order in which they opened,
+        and those to come. For it, a connection that is open opens now; what bytes and FINs start, those to come start.
+        Raises ValueError for a name that is taken, and for a fault of segments: their taps are set up before a connection opens.
+        """
+        if plan.packet is not None:
+            raise ValueError(f"{plan.name!r} acts on segments, and cannot be added to connections that are open")
+        if plan.name in self._entries:
+            raise ValueError(f"there is a fault called {plan.name!r} already")
+        self.plans = (*self.plans, plan)
+        entry = self._entries[plan.name] = self._entry(plan)
+        self._shared |= _shared(plan)
+        said: list[Said] = []
+        if plan.listen is not None and self.armed:
+            said = self.listener.join(plan, now, self.clock_start)
+        outcome = self._listened(said, now, Add(table))
+        joins = plan
+        if plan.listen is not None:
+            remote = _remote(plan)
+            if remote is None:
+                return outcome
+            joins, self._remote = remote, (*self._remote, remote)
+        for connection in [each for each in self.connections.values() if not each.over]:
+            peer, ordinal = connection.peer, connection.ordinal
+            if peer.role != "probe" if joins is not plan else entry.chooser.chooses(peer, ordinal):
+                entry.stats.chosen += joins is plan
+                actions = connection.join(joins, self._chances(joins, peer, ordinal), self._shared, now)
+                self._changed(connection, actions, now, "add", outcome)
+        return outcome
+
+    def remove(self, fault: str, why: str, now: float) -> Outcome:
+        """A fault heals and is taken out. KeyError: there is none of that name; ValueError: it acts on segments, and can only be healed."""
+        plan = self._entries[fault].plan
+        if plan.packet is not None:
+            raise ValueError(f"{fault!r} acts on segments: it can be healed, not removed")
+        outcome = self._listened(self.listener.leave(fault, why) if plan.listen is not None else (), now, Remove(fault, why))
+        for connection in [each for each in self.connections.values() if fault in each.faults]:
+            self._changed(connection, connection.leave(fault, why, now), now, "remove", outcome)
+        self.plans = tuple(each for each in self.plans if each.name != fault)
+        self._remote = tuple(each for each in self._remote if each.name != fault)
+        self._shared = {key: value for key, value in self._shared.items() if key[1] != fault}
+        del self._entries[fault]
+        return outcome
+
     def heal(self, now: float) -> Outcome:
         """Everything heals and nothing starts again, for connections that open later neither; all go on."""
         for entry in self._entries.values():
@@ -227,22 +272,16 @@ class Run:
 
     # ------------------------------------------------------------------
 
-    def _chooses(self, entry: _Entry, peer: Peer, ordinal: int) -> bool:
-        selection = entry.plan.selection
-        if not selection.concerns(peer, ordinal):
-            return False
-        if selection.count == Count():
-            return True
+    def _entry(self, plan: FaultPlan) -> _Entry:
+        return _Entry(plan, Chooser(plan.selection, self.seed, plan.name), FaultStats(plan.name, plan.kind))
 
-        def draw(number: int) -> bool:
-            who = (peer.role, peer.name, number)
-            if who not in entry.drawn:
-                entry.drawn[who] = stream(self.seed, *who, "connections", entry.plan.name)() < selection.count.share
-            return entry.drawn[who]
+    def _chances(self, plan: FaultPlan, peer: Peer, ordinal: int) -> dict[tuple[str, str], Chance]:
+        purposes: list[str] = ["", *(DIRECTIONS if plan.stage is not None else ()), *(plan.queued.taps if plan.queued is not None else ())]
+        return {(what, plan.name): stream(self.seed, peer.role, peer.name, ordinal, what, plan.name) for what in purposes}
 
-        if peer.role != "outsider":  # their numbers are their own, so in which order they come does not matter
-            return selection.count.chooses(ordinal, draw)
-        return entry.counter.chooses(stream(self.seed, peer.role, peer.name, ordinal, "connections", entry.plan.name))
+    def _changed(self, connection: Connection, actions: list[Action], now: float, word: str, outcome: Outcome) -> None:
+        outcome.append((connection, []))  # nothing may be decided, and yet its deadline is another
+        self._tell(connection, actions, now, word, outcome)
 
     def _pass(self, connection: Connection, event: Event, now: float, outcome: Outcome) -> None:
         self._tell(connection, connection.handle(event, now), now, event, outcome)
@@ -299,3 +338,14 @@ class Run:
             for target in list(self.connections.values()):
                 if name in target.faults:
                     self._pass(target, Order(name, False, why), now, outcome)
+
+
+def _remote(plan: FaultPlan) -> FaultPlan | None:
+    # A fault of the listener that bytes or a FIN start has to be watched for in every connection.
+    if plan.listen is None or not isinstance(plan.schedule.trigger, AfterBytes | OnMatch | OnFin):
+        return None
+    return FaultPlan(plan.name, plan.kind, schedule=Schedule(plan.schedule.trigger, times=plan.schedule.times, lasts=0.0))
+
+
+def _shared(plan: FaultPlan) -> dict[tuple[Direction, str], object]:
+    return {(direction, plan.name): plan.shared() for direction in plan.directions} if plan.shared is not None else {}

@@ -45,6 +45,17 @@ class Way:
         self._gaps: list[tuple[int, int]] = []
         """Ranges below `top` that were not seen."""
 
+    def skip_to(self, packet: Packet) -> None:
+        """Takes note of a segment; what was sent before it may have gone by unseen, and is not missing."""
+        if not packet.flags & (SYN | RST):
+            self.skipped(packet.seq)
+        self.see(packet)
+
+    def skipped(self, number: int) -> None:
+        """All up to this number is known to have gone by, seen or not."""
+        if self.top is not None and before(self.top, number):
+            self.top = number
+
     def see(self, packet: Packet) -> int:
         """Takes note of a segment, and returns its marks."""
         flags, size = packet.flags, packet.size
@@ -119,6 +130,17 @@ class Leg:
     def opposite(self, tap: str) -> Way:
         """The way that comes back to the tap."""
         return next(way for name, way in self.ways.items() if name != tap)
+
+    def heeds(self, tap: str, reset: Packet) -> bool:
+        """Whether a RST that is met at the tap ends the connection, as far as the numbers tell that were seen.
+
+        In SYN_SENT it must acknowledge the SYN (RFC 9293, 3.10.7.3); later its number must be the very next that is expected, and all
+        others are challenged or ignored (RFC 5961, 3.2).
+        """
+        way, back = self.ways[tap], self.opposite(tap)
+        if back.acked is None:
+            return reset.flags & ACK != 0 and back.top is not None and reset.ack == back.top
+        return reset.seq in (back.acked, way.top)
 
     def scale(self, tap: str) -> int:
         """By how many bits windows sent at the tap are scaled: not at all if the other end's SYN has not offered it (RFC 7323, 2.2)."""

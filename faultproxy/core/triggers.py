@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterable
 
 from faultproxy.core.events import DIRECTIONS, Direction, Hit
@@ -56,12 +57,22 @@ class Triggers:
         self._searches: dict[Direction, list[_Search]] = {d: [] for d in DIRECTIONS}
         self._counts: dict[Direction, list[tuple[LocalFault, int]]] = {d: [] for d in DIRECTIONS}
         for fault in faults:
-            if isinstance(fault.trigger, OnMatch):
-                for direction in fault.trigger.directions:
-                    self._searches[direction].append(_Search(fault, fault.trigger))
-            elif isinstance(fault.trigger, AfterBytes):
-                for direction in fault.trigger.directions:
-                    self._counts[direction].append((fault, fault.trigger.count))
+            self.add(fault)
+
+    def add(self, fault: LocalFault) -> None:
+        """One more fault: from now on its pattern is looked for, and its count waited for."""
+        if isinstance(fault.trigger, OnMatch):
+            for direction in fault.trigger.directions:
+                self._searches[direction].append(_Search(fault, fault.trigger))
+        elif isinstance(fault.trigger, AfterBytes):
+            for direction in fault.trigger.directions:
+                self._counts[direction].append((fault, fault.trigger.count))
+
+    def remove(self, fault: LocalFault) -> None:
+        """Nothing starts that fault any more."""
+        for direction in DIRECTIONS:
+            self._searches[direction] = [search for search in self._searches[direction] if search.fault is not fault]
+            self._counts[direction] = [pair for pair in self._counts[direction] if pair[0] is not fault]
 
     def quiet_until(self, direction: Direction, offset: int) -> int:
         """Up to where bytes that come after `offset` start nothing, unseen: an offset, `ALL`, or -1 for nowhere."""
@@ -86,6 +97,24 @@ class Triggers:
         """The first place behind `offset` where a count starts a fault that waits for it."""
         places = [(offset // count + 1) * count for fault, count in self._counts[direction] if fault.timeline.waiting]
         return min(places, default=None)
+
+    def next_hits(self, found: deque[Hit], faults: dict[str, LocalFault], direction: Direction, offset: int, end: int) -> list[Hit] | None:
+        """All that starts at the first place from behind `offset` to `end` where anything starts, the last of `faults` first.
+
+        `found`, in the order of offsets, is what `scan` has found there; it is used up. None: nothing starts.
+        """
+        while found and not ((fault := faults.get(found[0].fault)) is not None and fault.timeline.waiting):
+            found.popleft()
+        place = self.next_place(direction, offset)
+        if found and (place is None or found[0].offset < place):
+            place = found[0].offset
+        if place is None or place > end:
+            return None
+        hits = {hit.fault: hit for hit in self.counted(direction, place)}
+        while found and found[0].offset == place:
+            hit = found.popleft()
+            hits[hit.fault] = hit
+        return [hits[name] for name in reversed(faults) if name in hits]
 
     def counted(self, direction: Direction, place: int) -> list[Hit]:
         """The faults whose count is full at that place."""

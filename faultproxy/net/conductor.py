@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import trio
 
 from faultproxy.core import events as ev
 from faultproxy.core.actions import Filter, Healed
-from faultproxy.core.plan import Dial, Peer
+from faultproxy.core.plan import Dial, FaultPlan, Peer
 from faultproxy.core.run import Outcome, Run
 from faultproxy.net import sockets
 from faultproxy.net.addresses import Address
@@ -91,7 +91,16 @@ class Conductor:
 
     def order(self, fault: str, heal: bool, why: str) -> None:
         """Starts or heals a fault by hand."""
-        self.in_turn(partial(self._ordered, fault, heal, why))
+        self.in_turn(lambda: self._decided(lambda now: self.run.order(fault, heal, why, now)))
+
+    def add(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
+        """A fault is added (`Run.add`)."""
+        self.in_turn(lambda: self._decided(lambda now: self.run.add(plan, table, now)))
+
+    def remove(self, fault: str, why: str) -> None:
+        """A fault heals and is taken out."""
+        self.in_turn(lambda: self._decided(lambda now: self.run.remove(fault, why, now)))
+        self.in_turn(lambda: self.door.become(self.run.listener.state))  # which may have no faults left, and so nobody to ask
 
     def heal(self) -> None:
         """Everything heals, and nothing starts again; all goes on."""
@@ -145,10 +154,10 @@ class Conductor:
         """Calls it when nothing else is being decided."""
         self._turns.take(turn)
 
-    def _ordered(self, fault: str, heal: bool, why: str) -> None:
-        if self.plane is not None:
+    def _decided(self, decide: Callable[[float], Outcome]) -> None:
+        if self.plane is not None:  # it may concern any connection
             self.plane.catch_up_all()
-        self.carry(self.run.order(fault, heal, why, self.now()))
+        self.carry(decide(self.now()))
 
     def _told(self, link: Link, event: ev.Event) -> None:
         core = link.core
@@ -187,7 +196,7 @@ class Conductor:
         outcome: Outcome = []
         if isinstance(born, Tapped):  # its first SYN has been its admission
             # A capture watches those as well that no fault has to do with.
-            core, ordinal = (born.core if born.core.faults else None), born.ordinal
+            core, ordinal = (born.core if born.core.faults or self.run.tells_all else None), born.ordinal
             outcome, born.waiting = [(born.core, born.waiting or [])], None
         elif born is not None:
             core, ordinal = None, born

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import trio
 
 from faultproxy.core import events as ev
-from faultproxy.core.events import SENDER, Direction, Tap
+from faultproxy.core.connection import Connection
+from faultproxy.core.events import DIRECTIONS, FLOW, SENDER, Direction, Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import Budget
 from faultproxy.core.plan import FaultPlan, Peer
 from faultproxy.core.reassembly import Reassembly
 from faultproxy.core.run import Outcome, Run, Watch
-from faultproxy.core.shape import FIN, RST, SYN
+from faultproxy.core.shape import FIN, RST
+from faultproxy.core.timeline import AfterBytes, OnMatch
 from faultproxy.errors import ScenarioError
 from faultproxy.net import addresses
 from faultproxy.net.capture import Capture
@@ -31,8 +34,21 @@ from faultproxy.net.tapped import Tapped
 from faultproxy.net.turns import Turns
 
 
+class _Way:
+    """What is read off the segments of one direction. The stream is not put together where no fault waits for bytes."""
+
+    __slots__ = ("ended", "stream")
+
+    def __init__(self) -> None:
+        self.stream = Reassembly()
+        self.ended = False
+
+
 class Intercept:
-    """Lays hold of every TCP connection to `upstream`. `serve()` runs it; everything else may be called meanwhile, as of a `Proxy`."""
+    """Lays hold of every TCP connection to the port of `upstream` that opens from now on, whatever address it is dialled by.
+
+    `serve()` runs it; everything else may be called meanwhile, as of a `Proxy`.
+    """
 
     def __init__(
         self,
@@ -65,8 +81,10 @@ class Intercept:
         self._capture, self._fail_open = capture, fail_open
         self._turns = Turns()
         self._plane: PacketPlane | None = None
-        self._followed: dict[int, dict[Tap, Reassembly]] = {}
-        self._read: dict[Direction, int] = {"c2s": 0, "s2c": 0}
+        self._reads_bytes = capture is not None or any(isinstance(plan.schedule.trigger, AfterBytes | OnMatch) for plan in self.plans)
+        self._ways: WeakKeyDictionary[Connection, dict[Direction, _Way]] = WeakKeyDictionary()
+        self._gone: dict[Direction, int] = {"c2s": 0, "s2c": 0}
+        """Bytes of the connections that are over."""
         self._ended: Snapshot | None = None
         self.now = trio.current_time
         self.run = Run(self.plans, seed, 0.0, watch=watch)
@@ -121,14 +139,15 @@ class Intercept:
                 tapped.name,
                 0.0,
                 "intercepted",
-                self._count(tapped, "c2s"),
-                self._count(tapped, "s2c"),
+                self._count(tapped.core, "c2s"),
+                self._count(tapped.core, "s2c"),
                 0,
                 tapped.core.active,
             )
             for tapped in open_ones[-ROWS:]
         )
-        return Snapshot(self.run.opened, len(open_ones), 0, self._read["c2s"], self._read["s2c"], 0, "intercepting", rows)
+        c2s, s2c = (self._gone[direction] + sum(self._count(tapped.core, direction) for tapped in open_ones) for direction in DIRECTIONS)
+        return Snapshot(self.run.opened, len(open_ones), 0, c2s, s2c, 0, "intercepting", rows)
 
     # ------------------------------------------------- as the plane's host
 
@@ -150,23 +169,43 @@ class Intercept:
     def _follow(self, tapped: Tapped, tap: Tap, packet: Packet) -> None:
         core, side = tapped.core, SENDER[tap]
         assert side is not None
-        direction: Direction = "c2s" if tap == "c2s" else "s2c"
-        if packet.flags & SYN and tap == "c2s":
-            self._tell(tapped, ev.Dialled(self.address))
-        followed = self._followed.setdefault(id(core), {"c2s": Reassembly(), "s2c": Reassembly()})[tap]
-        offset = followed.position
-        data = followed.feed(packet)
-        if data:
-            self._read[direction] += len(data)
-            self._tell(tapped, ev.Data(direction, offset, data, core.scan(direction, offset, data)))
-        if packet.flags & RST:
-            self._tell(tapped, ev.PeerReset(side, "ECONNRESET"))
-        elif packet.flags & FIN:
-            self._tell(tapped, ev.Eof(direction, followed.position))
+        assert core.packets is not None
         if core.over:
-            self._followed.pop(id(core), None)
-            if self._plane is not None and not self._plane.outlast(core):
+            return  # faults still have to do with its last segments, and nothing of it starts any
+        if packet.flags & RST:
+            if core.packets.heeds(tap, packet):
+                self._tell(tapped, ev.PeerReset(side, "ECONNRESET"))
+        else:
+            self._followed_by(tapped, FLOW[tap], packet)
+        if core.over and self._plane is not None:
+            for direction in DIRECTIONS:
+                self._gone[direction] += self._count(core, direction)
+            if not self._plane.outlast(core):
                 self.run.close(core)
+
+    def _followed_by(self, tapped: Tapped, direction: Direction, packet: Packet) -> None:
+        core = tapped.core
+        ways = self._ways.get(core)
+        if ways is None:
+            ways = self._ways[core] = {"c2s": _Way(), "s2c": _Way()}
+            self._tell(tapped, ev.Dialled(self.address))
+        way = ways[direction]
+        if self._reads_bytes:
+            data = way.stream.feed(packet)
+            if data:
+                offset = way.stream.position - len(data)  # behind a gap that was given up, it may be
+                self._tell(tapped, ev.Data(direction, offset, data, core.scan(direction, offset, data)))
+        if not way.ended and (way.stream.ended if self._reads_bytes else packet.flags & FIN):
+            way.ended = True
+            self._tell(tapped, ev.Eof(direction, self._count(core, direction)))
+
+    def _count(self, core: Connection, direction: Direction) -> int:
+        # Bytes that were sent, as far as they were seen.
+        ways = self._ways.get(core)
+        if ways is None or core.packets is None:
+            return 0
+        way = ways[direction]
+        return way.stream.position if self._reads_bytes else max(0, core.packets.carried(direction) - way.ended)
 
     def _ordered(self, fault: str, heal: bool, why: str) -> None:
         if self._plane is not None:
@@ -175,10 +214,6 @@ class Intercept:
 
     def _tell(self, tapped: Tapped, event: ev.Event) -> None:
         self.carry(self.run.handle(tapped.core, event, self.now()))
-
-    def _count(self, tapped: Tapped, tap: Tap) -> int:
-        followed = self._followed.get(id(tapped.core))
-        return followed[tap].position if followed is not None else 0
 
     def _finish(self) -> None:
         if self._plane is None:

@@ -68,7 +68,8 @@ class Link:
         for way in self.ways.values():
             self._interest(way)
         if self.core is not None:
-            self.conductor.tell(self, ev.Dialled(str(self.conductor.upstream)))
+            port = 0 if server.family == socket.AF_UNIX else server.getsockname()[1]
+            self.conductor.tell(self, ev.Dialled(str(self.conductor.upstream), port))
 
     def not_dialled(self, why: str) -> None:
         """The upstream cannot be had; `why` as in `ev.DialFailed`."""

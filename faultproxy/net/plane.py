@@ -22,23 +22,24 @@ from faultproxy.core import events as ev
 from faultproxy.core.connection import Connection
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Malformed, Packet
+from faultproxy.core.packet_side import PacketSide
 from faultproxy.core.plan import Peer
 from faultproxy.core.run import Outcome, Run
 from faultproxy.core.shape import ACK, FIN, RST, SYN
 from faultproxy.core.timeline import AfterBytes, OnMatch
-from faultproxy.kernel.nfqueue import INPUT, OUTPUT, Queued
+from faultproxy.kernel.nfqueue import INPUT, LARGEST_COPY, OUTPUT, Queued
 from faultproxy.kernel.nftables import DIALLED, mark
 from faultproxy.net import sockets
 from faultproxy.net.capture import Capture
 from faultproxy.net.readiness import IN
 from faultproxy.net.recorder import Recorder
 from faultproxy.net.switchboard import Alarm, Switchboard
-from faultproxy.net.tapped import Flow, Key, Register, Tapped
-from faultproxy.net.verdicts import PORTS, Verdicts
+from faultproxy.net.tapped import PORTS, Flow, Key, Register, Tapped, back, ends, plain, reaches, reverse, told
+from faultproxy.net.verdicts import Verdicts
 
 _FOR_SOCKETS = (do.Send, do.SendFin, do.ResetLeg, do.CloseLeg, do.Pause, do.Resume, do.Filter)
+_ABOUT_SEGMENTS = frozenset({do.Pass, do.Lose, do.Change, do.Inject, do.Fired})
 _EDGES = FIN | SYN | RST
-
 
 Follow = Callable[[Tapped, Tap, Packet], None]
 
@@ -89,7 +90,9 @@ class PacketPlane:
         self._register = Register(untap=self._verdicts.unwatch, forget=self.let_go)
         self._reading = False
         """Verdicts are kept until all that has been read is judged."""
-        self._dials: dict[Key, Tapped] = {}
+        self._dials: dict[bytes, Tapped] = {}
+        """By ports: whose dials are under way, their SYNs yet to be read."""
+        self._at = ("::", 0)
         self.copies_whole = any(plan.queued is not None and plan.queued.whole for plan in run.plans)
         """Some segments must be copied whole, so none may be larger than what the kernel copies."""
         self.faults = frozenset(plan.name for plan in run.plans if plan.queued is not None)
@@ -100,13 +103,15 @@ class PacketPlane:
 
     # ------------------------------------------------------------- opening
 
-    def listen(self, port: int) -> None:
-        """From now on SYNs to that port of the proxy's are queued."""
+    def listen(self, address: str, port: int) -> None:
+        """From now on SYNs to the proxy, which listens there, are queued."""
+        self._at = (address, port)
         self._verdicts.table.listener(port)
         self._verdicts.table.dials()
 
     def intercept(self, port: int) -> None:
         """From now on SYNs to that port, whoever listens there, are queued."""
+        self._at = ("::", port)
         self._verdicts.table.intercept(port)
 
     @property
@@ -116,7 +121,7 @@ class PacketPlane:
 
     def born(self, peer: Peer) -> Tapped | int | None:
         """What its SYN has made of a client that is accepted now: tapped, or its number; None: its SYN was never seen."""
-        return self._register.embryos.pop((_plain(peer.address), peer.port), None)
+        return self._register.embryos.pop((plain(peer.address), peer.port), None)
 
     def dialling(self, core: Connection) -> Callable[[socket.socket, int, bool], None] | None:
         """What to call with a socket, and the port that it dials, right before (False) and after (True) it does for this connection."""
@@ -132,7 +137,7 @@ class PacketPlane:
             return
         mark(sock, 0 if done else DIALLED)
         if done:
-            self._dials[OUTPUT, PORTS.pack(sock.getsockname()[1], port)] = tapped
+            self._dials[PORTS.pack(sock.getsockname()[1], port)] = tapped
 
     # ------------------------------------------------- what the queue brings
 
@@ -140,14 +145,15 @@ class PacketPlane:
         self._host.in_turn(self._read)
 
     def _read(self) -> None:
-        now = self._host.now()
         flows = self._register.flows
         queue = self._queue
         self._reading = True
-        for queued in queue.read():
+        batch = queue.read()
+        now = self._host.now()  # not before: what came meanwhile would be let go too early
+        for queued in batch:
             data = queued.data
-            at = 20 if data[0] == 0x45 else 40
-            flow = flows.get((queued.hook, data[at : at + 4]))
+            at, there = (20, data[12:24]) if data[0] == 0x45 else (40, data[8:44])
+            flow = flows.get((queued.hook, there))
             if flow is not None and flow.idle and len(data) > at + 13 and not data[at + 13] & _EDGES:
                 flow.unseen = data
                 queue.accept(queued.id)
@@ -155,7 +161,7 @@ class PacketPlane:
                 self._judge(queued, flow, now)
         self._reading = False
         queue.flush()
-        self._verdicts.look_for_overflow()
+        self._verdicts.look_for_overflow(len(batch))
 
     def _judge(self, queued: Queued, flow: Flow | None, now: float) -> None:
         try:
@@ -163,18 +169,22 @@ class PacketPlane:
         except Malformed as why:
             self._verdicts.unreadable(queued, why)
             return
-        ports = PORTS.pack(packet.sport, packet.dport)
-        flow = self._register.flows.get((queued.hook, ports))
-        if packet.flags & (SYN | ACK) == SYN:
-            flow = self._opening(queued, packet, ports, flow, now)
+        opens = packet.flags & (SYN | ACK) == SYN
+        if opens or flow is None or packet.tcp_at not in (20, 40):  # where `_read` has looked
+            key = (queued.hook, ends(packet))
+            flow = self._register.flows.get(key)
+            if opens:
+                flow = self._opening(queued, packet, key, flow, now)
         if flow is None or flow.tapped.gone or flow.tapped.core.packets is None:
             self._queue.accept(queued.id)
             if self.recorder is not None and flow is not None:
                 self.recorder.passed(flow.tapped, flow.tap, packet)
-        elif queued.gso and not packet.flags & _EDGES and flow.tapped.core.packets.needs_single:
-            # It was on its way when the fault began: a bundle of segments, which is not to be judged as one.
+        elif not packet.flags & _EDGES and _came_before(queued, packet, flow.tapped.core.packets):
             flow.unseen = queued.data
             self._queue.accept(queued.id)
+            if self._follow is not None and self._reads_all:
+                self._catch_up(flow.tapped)
+                self._follow(flow.tapped, flow.tap, packet)
         else:
             self._tell(flow, packet, now)
 
@@ -182,12 +192,19 @@ class PacketPlane:
         tapped = flow.tapped
         core = tapped.core
         assert core.packets is not None
-        self.catch_up(core)
+        self._catch_up(tapped)
+        if tapped.gone and packet.ref is not None:
+            self._queue.accept(packet.ref)  # nobody is left to judge it
+            return
         if self.recorder is not None:
             self.recorder.judged(tapped, packet)
         matched = core.packets.scan(flow.tap, packet)
         outcome = self._run.handle(core, ev.Seen(flow.tap, packet, matched, packet.ref), now)
-        if outcome:
+        if len(outcome) == 1 and core.epoch == tapped.epoch and _ABOUT_SEGMENTS.issuperset(map(type, outcome[0][1])):
+            # The usual case: nothing for a socket, and nothing that changes what comes here. The host need not be asked.
+            self.act(core, outcome[0][1])
+            self._come_back(tapped)
+        elif outcome:
             self._host.carry(outcome)
         else:
             self.refresh(core)
@@ -197,12 +214,20 @@ class PacketPlane:
     def catch_up(self, core: Connection) -> None:
         """Tells the core what has gone by unseen: before it is told anything else, for a fault may begin then."""
         tapped = self._register.by_core.get(id(core))
-        if tapped is None:
-            return
+        if tapped is not None:
+            self._catch_up(tapped)
+
+    def _catch_up(self, tapped: Tapped) -> None:
+        core = tapped.core
         for flow in tapped.flows:
-            data, flow.unseen = flow.unseen, None
-            if data is not None:
-                self._run.handle(core, ev.Noted(flow.tap, Packet(data, length=max(len(data), _told(data)))), self._host.now())
+            if flow.unseen is not None:
+                data, flow.unseen = flow.unseen, None
+                try:
+                    noted = ev.Noted(flow.tap, Packet(data, length=max(len(data), told(data))))
+                except Malformed:  # whatever it was, it says nothing about the connection
+                    continue
+                if outcome := self._run.handle(core, noted, self._host.now()):
+                    self._host.carry(outcome)  # something else was due
 
     def catch_up_all(self) -> None:
         """The same for every connection: before an order, which may concern any of them."""
@@ -211,47 +236,54 @@ class PacketPlane:
 
     # ------------------------------------------------------- new connections
 
-    def _opening(self, queued: Queued, packet: Packet, ports: bytes, flow: Flow | None, now: float) -> Flow | None:
-        key = (queued.hook, ports)
-        if flow is not None and not flow.tapped.core.over:
-            return flow  # sent again
+    def _opening(self, queued: Queued, packet: Packet, key: Key, flow: Flow | None, now: float) -> Flow | None:
+        dialled = self._dials.pop(key[1][-4:], None) if queued.hook == OUTPUT and queued.mark == DIALLED else None
         if flow is not None:
-            self.let_go(flow.tapped)
-        if queued.hook == OUTPUT and queued.mark == DIALLED:
-            tapped = self._dials.pop(key, None)
-            if tapped is not None and not tapped.gone:
-                self._watch(tapped, (("to_server", key), ("from_server", _back(key))))
-            return self._register.flows.get(key)
-        self._admit(queued, packet, key, now)
+            over = flow.tapped.core.over or id(flow.tapped) in self._register.lasting
+            if dialled is None and not over and (self._follow is None or flow.begins_with(packet)):
+                return flow  # sent again
+            if dialled is None or over:
+                self.let_go(flow.tapped)
+        if dialled is not None and not dialled.gone:
+            self._watch(dialled, (("to_server", key), ("from_server", reverse(key))))
+        elif dialled is None and reaches(packet, *self._at) and (self._follow is not None or queued.hook == INPUT):
+            self._admit(queued, packet, key, now)
         return self._register.flows.get(key)
 
     def _admit(self, queued: Queued, packet: Packet, key: Key, now: float) -> None:
-        address = _plain(packet.source)
-        if (address, packet.sport) in self._register.embryos:
+        address = packet.source
+        register, intercepts = self._register, self._follow is not None
+        if (address, packet.sport) in register.embryos or register.passed_by.get((address, packet.sport)) == packet.seq:
             return  # sent again
         core, outcome = self._run.admit(self._host.who(address, packet.sport), now, always=self.recorder is not None)
         if core is None:
-            self._register.expect(address, packet.sport, self._run.opened)
+            if intercepts:
+                register.pass_by(address, packet.sport, packet.seq)
+            else:
+                register.expect(address, packet.sport, self._run.opened)
             return
         tapped = Tapped(core, self._run.opened, f"{address}:{packet.sport}")
         tapped.alarm = Alarm(self._board, partial(self._tick, tapped))
-        self._register.add(tapped)
-        self._register.expect(address, packet.sport, tapped)
+        register.add(tapped)
+        if not intercepts:
+            register.expect(address, packet.sport, tapped)
         self._watch(tapped, self._taps(tapped, queued, key))
         self._host.carry(outcome)
         self.refresh(core)
 
     def _taps(self, tapped: Tapped, queued: Queued, key: Key) -> tuple[tuple[Tap, Key], ...]:
         if tapped.core.packets is None or not tapped.core.packets.intercepted:
-            return ("from_client", key), ("to_client", (OUTPUT, _back(key)[1]))
+            return ("from_client", key), ("to_client", reverse(key))
         # Both ends on this machine: each segment is met once, where it comes in. Otherwise the far end's come in and ours go out.
         here = queued.hook == INPUT and queued.indev == _LOOPBACK
-        back = INPUT if here or queued.hook == OUTPUT else OUTPUT
-        return ("c2s", key), ("s2c", (back, _back(key)[1]))
+        hook = INPUT if here or queued.hook == OUTPUT else OUTPUT
+        return ("c2s", key), ("s2c", (hook, back(key[1])))
 
     def _wants(self, tapped: Tapped, taps: Iterable[Tap]) -> bool:
+        # Without sockets of ours, how a connection stands is known by its segments alone, both ways.
         packets = tapped.core.packets
-        return self.recorder is not None or (packets is not None and not packets.watched.isdisjoint(taps))
+        everything = self.recorder is not None or self._follow is not None
+        return everything or (packets is not None and not packets.watched.isdisjoint(taps))
 
     def _watch(self, tapped: Tapped, places: Sequence[tuple[Tap, Key]]) -> None:
         wanted = [(tap, key) for tap, key in places if self._wants(tapped, (tap,))]
@@ -290,14 +322,17 @@ class PacketPlane:
         if tapped.gone:
             self._remove(tapped)
             return
-        deadline = core.deadline()
-        if deadline is not None:
-            tapped.alarm.by(deadline)
+        self._come_back(tapped)
         if core.epoch != tapped.epoch:
             tapped.epoch = core.epoch
             for flow in tapped.flows:
                 flow.idle = not self._reads_all and (core.packets is None or not core.packets.acts(flow.tap))
             self._verdicts.want(tapped, core.packets)
+
+    def _come_back(self, tapped: Tapped) -> None:
+        deadline = tapped.core.deadline()
+        if deadline is not None:
+            tapped.alarm.by(deadline)
 
     def outlast(self, core: Connection) -> bool:
         """The sockets of the connection are closed. True: its segments still matter, and it is let go from here when they do not."""
@@ -356,16 +391,7 @@ _LOOPBACK = 1
 """The index of `lo`, the first device of every network namespace."""
 
 
-def _back(key: Key) -> Key:
-    hook, ports = key
-    return (INPUT if hook == OUTPUT else OUTPUT), ports[2:] + ports[:2]
-
-
-def _plain(address: str) -> str:
-    # A listener for both families names IPv4 clients as ::ffff:10.0.0.1; a link-local address comes with its zone.
-    return address.partition("%")[0].removeprefix("::ffff:") if ":" in address else address
-
-
-def _told(data: bytes) -> int:
-    # What its header says of a segment's length, of which we have a copy of the beginning.
-    return (data[2] << 8 | data[3]) if data[0] >> 4 == 4 else 40 + (data[4] << 8 | data[5])
+def _came_before(queued: Queued, packet: Packet, faults: PacketSide) -> bool:
+    # It was on its way when the fault began that needs more of it: a bundle of segments, not to be judged as one, or the head alone.
+    short = len(packet.raw) < min(packet.length, LARGEST_COPY)
+    return (queued.gso and faults.needs_single) or (short and faults.needs_whole)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 
@@ -87,6 +88,7 @@ class Proxy:
     minds waiting 2 ms, which makes round trips a third shorter. Packet faults need the packet plane (docs/packet-plane.md), and so does a
     `capture`; `fail_open` False loses segments that cannot be judged, instead of letting them pass. `who` tells
     which member of a crowd or which probe connects from an address and port. `armed` False: a plain relay until `arm`.
+    `tells_all`: `watch` is told of connections that no fault concerns, too.
     """
 
     def __init__(
@@ -108,10 +110,12 @@ class Proxy:
         fail_open: bool = True,
         who: Who = Peer,
         armed: bool = True,
+        tells_all: bool = False,
     ) -> None:
         self.name = name
         self._who = who
         self._armed = armed
+        self._tells_all = tells_all
         self.plans = mechanisms(plans, capture)
         self.seed = seed
         self.address = listen
@@ -138,7 +142,7 @@ class Proxy:
         if self._upstream == self._listen and self._listen.port:
             raise ScenarioError(f"the upstream {self._upstream} is the address that the proxy itself listens on")
         budget = Budget()
-        self.run = Run(self.plans, self.seed, trio.current_time(), self._sockets, self._watch, budget, self._armed)
+        self.run = Run(self.plans, self.seed, trio.current_time(), self._sockets, self._watch, budget, self._armed, self._tells_all)
         listener = self.run.listener_sockets
         queued = [plan.queued for plan in self.plans if plan.queued is not None]
         port = sockets.Port(self._listen, listener.client_rcvbuf, listener.client_sndbuf, whole=any(plan.whole for plan in queued))
@@ -153,7 +157,7 @@ class Proxy:
             try:
                 if queued or self._capture is not None:
                     conductor.plane = self._plane(conductor, board)
-                    conductor.plane.listen(port.address.port)
+                    conductor.plane.listen(port.address.host, port.address.port)
                 self._conductor = conductor
                 conductor.open()
                 task_status.started(self)
@@ -163,11 +167,29 @@ class Proxy:
                 readiness.close()
                 nursery.cancel_scope.cancel()
 
+    def add(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
+        """Adds a fault behind all others, for connections that are open too (`tells_all`: for each). `table`: what it is made of.
+
+        Raises ValueError for a name that is taken, and for a packet fault, whose taps are set up as a connection opens.
+        """
+        if plan.packet is not None or any(plan.name == each.name for each in self.plans):
+            raise ValueError(f"{plan.name!r} acts on segments, or there is one of that name already")
+        self.plans = (*self.plans, plan)
+        if self._conductor is not None:
+            self._conductor.add(plan, table)
+
+    def remove(self, fault: str, why: str = "by hand") -> None:
+        """Heals a fault and takes it out. KeyError: there is none of that name; ValueError: a packet fault can only be healed."""
+        plan = self._plan(fault)
+        if plan.packet is not None:
+            raise ValueError(f"{fault!r} acts on segments: it can be healed, not removed")
+        self.plans = tuple(each for each in self.plans if each is not plan)
+        if self._conductor is not None:
+            self._conductor.remove(fault, why)
+
     def order(self, fault: str, *, heal: bool = False, why: str = "by hand") -> None:
         """Starts (or heals) a fault wherever it applies. KeyError: there is none of that name."""
-        names = [plan.name for plan in self.plans]
-        if fault not in names:
-            raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(names) or 'none'}")
+        self._plan(fault)
         if self._conductor is not None:
             self._conductor.order(fault, heal, why)
 
@@ -212,13 +234,25 @@ class Proxy:
             rows=rows,
         )
 
+    def _plan(self, fault: str) -> FaultPlan:
+        for plan in self.plans:
+            if plan.name == fault:
+                return plan
+        raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(plan.name for plan in self.plans) or 'none'}")
+
     def _plane(self, conductor: Conductor, board: Switchboard) -> PacketPlane:
         return PacketPlane(self.run, board, conductor, notify=self._notify, fail_open=self._fail_open, capture=self._capture)
 
     def _finish(self, conductor: Conductor, board: Switchboard) -> None:
         conductor.end()
         deadline = trio.current_time() + FAREWELL
-        while any(link.kept for link in conductor.links.values()) and trio.current_time() < deadline:
+        before = -1
+        while trio.current_time() < deadline:
+            # Segments that were held are read only now, and passed on.
+            now = sum(way.count for link in conductor.links.values() for way in link.ways.values())
+            if not any(link.kept for link in conductor.links.values()) and (conductor.plane is None or now == before):
+                break
+            before = now
             board.turn()
         self._ended = self.snapshot() if self._conductor is not None else None
         if conductor.plane is not None:

@@ -78,8 +78,8 @@ class EpollReadiness:
         return self._epoll.poll(0, 256)
 
     def pause(self, seconds: float) -> Ready:
-        """A batch, waiting in the kernel: by select(2), which counts microseconds, where epoll_wait(2) counts milliseconds."""
-        if seconds <= 0 or self._fd >= FD_SETSIZE:
+        """A batch, waiting in the kernel: by epoll_wait(2) for whole milliseconds, by select(2), one call more, for what is in between."""
+        if seconds <= 0 or (seconds * 1000).is_integer() or self._fd >= FD_SETSIZE:
             return self._epoll.poll(max(seconds, 0.0), 256)
         return self._epoll.poll(0, 256) if select.select((self._fd,), (), (), seconds)[0] else []
 

@@ -28,6 +28,9 @@ class Recorder:
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
         self._waiting: dict[int, Packet] = {}
+        self._held: dict[int, list[str]] = {}
+        """What was said of those that got no verdict at once."""
+        self._latest: int | None = None
 
     def passed(self, tapped: Tapped, tap: Tap, packet: Packet) -> None:
         """A segment that no fault had to do with goes by."""
@@ -37,6 +40,7 @@ class Recorder:
         """The core is about to be asked about a segment; its verdict may come later."""
         if packet.ref is not None:
             self._waiting[packet.ref] = packet
+            self._latest = packet.ref
 
     def decided(self, tapped: Tapped, actions: Sequence[do.Action]) -> None:
         """What was decided, about this segment or earlier ones."""
@@ -53,10 +57,14 @@ class Recorder:
                     self._write(tap, data, tap.startswith("to_"), len(data), "; ".join([*said, "sent by faultproxy"]))
                 case _:
                     pass
+        if said and self._latest in self._waiting:
+            self._held[self._latest] = said
+        self._latest = None
 
     def _verdict(self, tap: Tap, ref: int, data: bytes | None, said: Sequence[str]) -> None:
         packet = self._waiting.pop(ref, None)
         if packet is not None:
+            said = [*self._held.pop(ref, ()), *said]
             data = packet.raw if data is None else data
             length = packet.length if data is packet.raw else len(data)
             self._write(tap, data, packet.outbound, length, "; ".join(said))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,52 @@ from dataclasses import dataclass, field
 from faultproxy.core.actions import Action
 from faultproxy.core.connection import Connection
 from faultproxy.core.events import Tap
+from faultproxy.core.header import Packet
 from faultproxy.core.limits import EMBRYOS, LASTING
+from faultproxy.kernel.nfqueue import INPUT, OUTPUT
 from faultproxy.net.switchboard import Alarm
 
 Key = tuple[int, bytes]
-"""A netfilter hook, and the first four bytes of the TCP header: source port and destination port."""
+"""A netfilter hook; then source and destination address, source and destination port, as they stand in the packet. Ports alone would not
+do: two clients on two addresses may have the same one."""
+
+PORTS = struct.Struct("!HH")
+
+
+def ends(packet: Packet) -> bytes:
+    """The addresses and ports of a packet, as in a Key."""
+    raw, at = packet.raw, packet.tcp_at
+    return (raw[12:20] if raw[0] >> 4 == 4 else raw[8:40]) + raw[at : at + 4]
+
+
+def back(ends: bytes) -> bytes:
+    """Those of what comes back."""
+    size = len(ends) // 2 - 2
+    return ends[size:-4] + ends[:size] + ends[-2:] + ends[-4:-2]
+
+
+def reverse(key: Key) -> Key:
+    """The other way of the same connection, met at the other hook."""
+    hook, there = key
+    return (INPUT if hook == OUTPUT else OUTPUT), back(there)
+
+
+def reaches(packet: Packet, address: str, port: int) -> bool:
+    """Whether it goes to who listens at that address and port; ``"::"`` is all of this machine's addresses, ``"0.0.0.0"`` all of IPv4."""
+    if packet.dport != port:
+        return False
+    there = packet.destination
+    return address == "::" or (":" not in there if address == "0.0.0.0" else there == plain(address))
+
+
+def told(data: bytes) -> int:
+    """The length of a packet as its header tells it, of which we have a copy of the beginning."""
+    return (data[2] << 8 | data[3]) if data[0] >> 4 == 4 else 40 + (data[4] << 8 | data[5])
+
+
+def plain(address: str) -> str:
+    """A listener for both families names IPv4 clients as ``::ffff:10.0.0.1``; a link-local address comes with its zone."""
+    return address.partition("%")[0].removeprefix("::ffff:") if ":" in address else address
 
 
 class Flow:
@@ -29,6 +71,11 @@ class Flow:
         """No fault acts there now: a segment that neither opens nor closes the connection may pass unasked."""
         self.unseen: bytes | None = None
         """The latest that did."""
+
+    def begins_with(self, syn: Packet) -> bool:
+        """Whether it is the SYN of that connection, and not of one that has come after it with the same ports."""
+        packets = self.tapped.core.packets
+        return packets is None or packets.begun(self.tap) in (None, syn.seq)
 
 
 class Tapped:
@@ -67,6 +114,15 @@ class Register:
     embryos: OrderedDict[tuple[str, int], Tapped | int] = field(default_factory=OrderedDict)
     """Connections of which a SYN was seen, by the client's address and port: tapped, or the number that it got where no fault chose it."""
     lasting: OrderedDict[int, Tapped] = field(default_factory=OrderedDict)
+    passed_by: OrderedDict[tuple[str, int], int] = field(default_factory=OrderedDict)
+    """With `intercept`, of the connections that no fault chose: the numbers of their SYNs, by the client's address and port."""
+
+    def pass_by(self, address: str, port: int, number: int) -> None:
+        """A SYN has been seen, and nobody has to do with what follows."""
+        self.passed_by.pop((address, port), None)
+        self.passed_by[address, port] = number
+        if len(self.passed_by) > EMBRYOS:
+            self.passed_by.popitem(last=False)
 
     def expect(self, address: str, port: int, what: Tapped | int) -> None:
         """A SYN has been seen: it is to be accepted soon."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 
 from faultproxy.core import actions as do
@@ -11,13 +10,15 @@ from faultproxy.core.limits import PACKETS_QUEUED
 from faultproxy.core.packet_side import PacketSide
 from faultproxy.kernel.forge import Injector
 from faultproxy.kernel.nfqueue import LARGEST_COPY, Queue, Queued
+from faultproxy.kernel.nftables import Flow as Rule
 from faultproxy.kernel.nftables import Table
-from faultproxy.net.tapped import Key, Tapped
+from faultproxy.net.tapped import PORTS, Key, Tapped
 
 HEADERS = 128
 """Bytes that are copied of a segment while nobody wants its payload: the longest headers of IPv4 and TCP are 120, of IPv6 usually 100."""
 
-PORTS = struct.Struct("!HH")
+_FULL = 3
+"""The segments that there are at least where more did not fit: the buffer of the queue's socket has room for so many of the longest."""
 
 
 class Verdicts:
@@ -29,6 +30,7 @@ class Verdicts:
     def __init__(self, notify: Callable[[str], None], *, fail_open: bool, always_whole: bool) -> None:
         self._notify = notify
         self._fail_open = fail_open
+        self.closed = False
         self.queue = Queue(copy=LARGEST_COPY if always_whole else HEADERS, limit=PACKETS_QUEUED, gso=True, fail_open=fail_open)
         try:
             self.table = Table(self.queue.number)
@@ -36,7 +38,13 @@ class Verdicts:
             self.queue.close()
             raise
         self._injector = Injector()
-        self.closed = False
+        try:
+            self._injector.open()
+        except BaseException:
+            self.close()
+            raise
+        self._watched: dict[Rule, set[Key]] = {}
+        """The kernel goes by ports, and several connections may have the same."""
         self._wholes = int(always_whole)
         self._singles = 0
         """How many want segments copied whole, and one by one."""
@@ -44,13 +52,22 @@ class Verdicts:
         self._overflow = 0
 
     def watch(self, keys: Iterable[Key]) -> None:
-        """Segments of these flows are brought from now on."""
-        self.table.tap(*map(_rule, keys))
+        """Segments of these flows are brought from now on, and those of others that have the same ports."""
+        rules = {key: _rule(key) for key in keys}
+        for key, rule in rules.items():
+            self._watched.setdefault(rule, set()).add(key)
+        self.table.tap(*rules.values())
 
     def unwatch(self, keys: Sequence[Key]) -> None:
         """Segments of these flows are not brought any more."""
-        if keys and not self.closed:
-            self.table.untap(*map(_rule, keys))
+        rules = {key: _rule(key) for key in keys}
+        for key, rule in rules.items():
+            self._watched[rule].discard(key)
+        unwanted = [rule for rule in set(rules.values()) if not self._watched[rule]]
+        for rule in unwanted:
+            del self._watched[rule]
+        if unwanted and not self.closed:
+            self.table.untap(*unwanted)
 
     def want(self, tapped: Tapped, side: PacketSide | None) -> None:
         """Brings as much of each segment as the faults of all connections need; those of this one may have changed. None: it is gone."""
@@ -89,8 +106,10 @@ class Verdicts:
         if self._unreadable == 1:
             self._notify(f"a segment cannot be read ({why}): such are {'let through' if self._fail_open else 'dropped'}")
 
-    def look_for_overflow(self) -> None:
-        """Tells, once, if segments went past us."""
+    def look_for_overflow(self, read: int) -> None:
+        """Tells, once, if segments went past us; to be asked when `read` have been read at once."""
+        if read < _FULL and self.queue.waiting < PACKETS_QUEUED:
+            return
         overflow = self.queue.overflow
         if overflow and not self._overflow:
             what = "went past all faults" if self._fail_open else "were dropped"
@@ -108,6 +127,6 @@ class Verdicts:
         self._injector.close()
 
 
-def _rule(key: Key) -> tuple[int, int, int]:
-    hook, ports = key
-    return (hook, *PORTS.unpack(ports))
+def _rule(key: Key) -> Rule:
+    hook, ends = key
+    return (hook, *PORTS.unpack(ends[-4:]))

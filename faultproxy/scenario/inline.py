@@ -78,12 +78,12 @@ def fault_table(text: str) -> dict[str, Any]:
     return table
 
 
-def fault_tables(inline: Sequence[str], mistakes: Mistakes) -> list[dict[str, Any]]:
-    """The tables of several faults; those that cannot be read are told and left out."""
+def fault_tables(inline: Sequence[str], mistakes: Mistakes, label: str = "--fault {}") -> list[dict[str, Any]]:
+    """The tables of several faults; those that cannot be read are told, by their number in `label`, and left out."""
     tables = []
     for number, text in enumerate(inline, 1):
         try:
             tables.append(fault_table(text))
         except ValueError as exc:
-            mistakes.add(f"--fault {number}", str(exc), (0, number))
+            mistakes.add(label.format(number), str(exc), (0, number))
     return tables

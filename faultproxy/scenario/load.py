@@ -7,6 +7,7 @@ in, each table read by its model, the whole checked, and a `Scenario` made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Literal
@@ -22,6 +23,19 @@ from faultproxy.scenario.sheet import Merged, Sheet
 from faultproxy.scenario.source import read_text, sheet
 from faultproxy.scenario.variables import Unknown, Value, fill, from_command_line
 
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """How messages call what was given in words instead of in a file; `fault` takes the number of one."""
+
+    where: str = "command line"
+    fault: str = "--fault {}"
+    listen: str = "--listen"
+    upstream: str = "--upstream"
+    intercept: str = "--intercept"
+
+
+COMMAND_LINE = Called()
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -59,6 +73,7 @@ def from_faults(
     *,
     protocol: Literal["tcp", "udp"] = "tcp",
     intercept: str | None = None,
+    called: Called = COMMAND_LINE,
 ) -> Scenario:
     """A scenario of faults written in words: ``latency delay=200ms jitter=50ms direction=s2c on_match={s2c="LOGIN OK"}``.
 
@@ -69,12 +84,12 @@ def from_faults(
     proxy: dict[str, Any] = {"listen": listen, "protocol": protocol} | ({} if upstream is None else {"upstream": upstream})
     if intercept is not None:
         proxy = {"intercept": True, "upstream": intercept}
-    data: dict[str, Any] = {"proxy": proxy, "fault": fault_tables(inline, mistakes)}
-    server = "--upstream" if intercept is None else "--intercept"
-    labels: dict[tuple[str | int, ...], str] = {("proxy", "listen"): "--listen", ("proxy", "upstream"): server}
-    labels |= {("fault", index): f"--fault {index + 1}" for index in range(len(inline))}
-    merged = Merged(Sheet("command line", data, labels=labels), ())
-    return _scenarios(merged, mistakes, ident="command line", path=None, variables={}, only=None)[0]
+    data: dict[str, Any] = {"proxy": proxy, "fault": fault_tables(inline, mistakes, called.fault)}
+    server = called.upstream if intercept is None else called.intercept
+    labels: dict[tuple[str | int, ...], str] = {("proxy", "listen"): called.listen, ("proxy", "upstream"): server}
+    labels |= {("fault", index): called.fault.format(index + 1) for index in range(len(inline))}
+    merged = Merged(Sheet(called.where, data, labels=labels), ())
+    return _scenarios(merged, mistakes, ident=called.where, path=None, variables={}, only=None)[0]
 
 
 def _scenarios(

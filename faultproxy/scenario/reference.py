@@ -32,7 +32,7 @@ _END = "<!-- end of what is generated -->"
 _PLANES = {
     "stream": "Bytes of one direction. Any system, no privilege.",
     "connection": "Opening and closing. Any system, no privilege.",
-    "packet": "TCP segments of real kernels, in the kernel's queue. What that needs, and how to get it without privilege: [packet-plane.md](packet-plane.md).",
+    "packet": "TCP segments of real kernels. What that needs, and how to get it without privilege: [packet-plane.md](packet-plane.md).",
 }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from faultproxy.core.actions import Fired, Healed, Inject, Lose, Pass, Started
 from faultproxy.core.connection import Connection
-from faultproxy.core.events import Dialled, Eof, Filtered, Noted, Seen, Tap, Timer
+from faultproxy.core.events import Data, Dialled, Eof, Filtered, Noted, Seen, Tap, Timer
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import LASTS
 from faultproxy.core.mechanism import choose
 from faultproxy.core.plan import Peer
 from faultproxy.core.rng import stream
-from tests.core.packet_playbook import segment
+from tests.core.packet_playbook import ISN, segment
 from tests.core.playbook import written
 
 
@@ -27,9 +29,9 @@ def opened(*tables: str, filters: bool = False) -> Connection:
     return connection
 
 
-def met(connection: Connection, tap: Tap, flags: str, now: float, ref: int = 1, **more: int) -> list[object]:
+def met(connection: Connection, tap: Tap, flags: str, now: float, ref: int = 1, **more: Any) -> list[object]:
     """What is decided about a segment."""
-    packet = Packet(segment(tap, flags, **more), ref=ref, outbound=tap.startswith("to_"))  # type: ignore[arg-type]
+    packet = Packet(segment(tap, flags, **more), ref=ref, outbound=tap.startswith("to_"))
     return [action for action in connection.handle(Seen(tap, packet, (), ref), now) if not isinstance(action, Fired)]
 
 
@@ -109,3 +111,28 @@ def test_what_has_gone_by_is_only_noted_though_a_fault_is_due() -> None:
     assert (type(started), type(fired), type(forged)) == (Started, Fired, Inject)
     assert isinstance(forged, Inject)
     assert Packet(forged.data).seq == Packet(segment("to_client", ".", 1, 1)).seq, "by the numbers that were noted"
+
+
+def test_how_much_has_gone_by() -> None:
+    c = opened('kind = "vanish"\ndirection = "both"\nmanual = true')
+    assert c.packets is not None
+    assert (c.packets.begun("c2s"), c.packets.carried("c2s")) == (None, 0)
+    met(c, "c2s", "S", 0.1)
+    assert (c.packets.begun("c2s"), c.packets.carried("c2s")) == (ISN["c2s"], 0)
+    met(c, "c2s", "P.", 0.2, seq=1, data=b"x" * 300)  # its numbers wrap round
+    met(c, "c2s", "F.", 0.3, seq=301)
+    assert (c.packets.carried("c2s"), c.packets.carried("s2c")) == (301, 0)
+    reset = Packet(segment("c2s", "R", 302))
+    assert not c.packets.heeds("c2s", reset)
+    met(c, "s2c", "S.", 0.4, ack=302)
+    assert c.packets.heeds("c2s", reset)
+
+
+def test_what_started_a_fault_passes_on_its_way_out_too() -> None:
+    c = opened('kind = "drop"\ndirection = "to_client"\nsegments = "data"\non_match = {s2c = "GO"}')
+    met(c, "to_client", "S.", 0.1, 1, seq=0, ack=1)
+    c.handle(Data("s2c", 0, b"..GO..", c.scan("s2c", 0, b"..GO..")), 1.0)
+    assert c.active == ("drop",)
+    assert met(c, "to_client", "P.", 1.1, 2, seq=1, ack=1, data=b"..GO") == [Pass("to_client", 2)]
+    assert met(c, "to_client", "P.", 1.1, 3, seq=5, ack=1, data=b"..") == [Lose("to_client", 3)]
+    assert met(c, "to_client", "P.", 1.2, 4, seq=1, ack=1, data=b"..GO") == [Pass("to_client", 4)], "sent again, it is as early"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import GAPS
 from faultproxy.core.track import KEEPALIVE, RETRANSMISSION, WINDOW_UPDATE, Leg, Way
@@ -122,3 +123,27 @@ def test_a_scale_counts_if_both_have_offered_one() -> None:
     leg.ways["to_client"].see(met("to_client", "S.", 0, 1))
     assert leg.scale("from_client") == 0
     assert leg.opposite("to_client") is leg.ways["from_client"]
+
+
+def test_which_rst_is_heeded() -> None:
+    leg = Leg("c2s", "s2c")
+
+    def see(at: Tap, *what: Any) -> None:
+        leg.ways[at].see(met(at, *what))
+
+    def heeded(at: Tap, seq: int, flags: str = "R", ack: int = 0) -> bool:
+        return leg.heeds(at, met(at, flags, seq, ack))
+
+    assert not heeded("s2c", 0, "R.", 1), "nothing has been asked yet"
+    see("c2s", "S")
+    assert heeded("s2c", -5000, "R.", 1), "refused: it acknowledges the SYN, whatever its own number"
+    assert not heeded("s2c", -5000, "R.", 2)
+    assert not heeded("s2c", 0)
+    see("s2c", "S.", 0, 1)
+    assert heeded("c2s", 1), "the client gives up in SYN_RECV"
+    see("c2s", ".", 1, 1)
+    see("c2s", "P.", 1, 1, b"hello")
+    assert [number for number in range(12) if heeded("c2s", number)] == [1, 6], "acknowledged so far, and all that was sent"
+    see("s2c", ".", 1, 6)
+    assert [number for number in range(12) if heeded("c2s", number)] == [6]
+    assert [number for number in range(12) if heeded("s2c", number)] == [1]
