@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from faultproxy import __version__
-from faultproxy.cli import check, demo, doctor, faults, new, profiles, replay, run, sandbox, schema
+from faultproxy.cli import check, demo, doctor, faults, new, profiles, replay, run, sandbox, schema, testing
 from faultproxy.errors import FaultproxyError
 
 INTERRUPTED = 130
@@ -41,6 +41,7 @@ def _options(
 
 # In the order in which the help shows them.
 app.command("run")(run.run)
+app.command("test")(testing.testing)
 app.command("check")(check.check)
 app.command("new")(new.new)
 app.command("faults")(faults.faults)

@@ -22,7 +22,7 @@ def check(
 
     Says also what this version cannot run, which is no mistake. Exit code 2 if there is a mistake.
     """
-    results = [_checked(file) for file in _all(files)]
+    results = [_checked(file) for file in files_of(files)]
     if json:
         from json import dumps
 
@@ -86,7 +86,7 @@ def _checked(file: Path) -> _Result:
         return _Result(file, mistakes=error.mistakes)
 
 
-def _all(files: list[Path]) -> list[Path]:
+def files_of(files: list[Path]) -> list[Path]:
     found: list[Path] = []
     for file in files:
         if not file.is_dir():

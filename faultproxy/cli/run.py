@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import sys
@@ -51,21 +52,22 @@ def run(
         seed = secrets.randbits(32)
     if intercept is not None and (file is not None or listen is not None or upstream is not None):
         raise ScenarioError("--intercept is a run without a proxy: it goes with --fault, and with no file, --listen or --upstream")
-    scenario = _scenario(file, _variables(var or []), case, listen=listen, upstream=upstream, faults=fault or [], intercept=intercept)
+    scenario = _scenario(file, variables(var or []), case, listen=listen, upstream=upstream, faults=fault or [], intercept=intercept)
     if unsupported := scenario.unsupported():
         raise CapabilityError("\n  ".join([f"{scenario.id} needs what this version cannot do:", *unsupported]))
     try:
         limit = duration(seconds) if seconds is not None else None
     except ValueError as error:
         raise ScenarioError(f"--for: {error}") from error
-    from faultproxy.cli.ground import settle
     from faultproxy.cli.session import Session, Settings, heading
+    from faultproxy.verify.ground import settle
 
     where = settle(scenario, upstream=upstream, capture=pcap is not None)
     voice = _voice(quiet, json)
     heading(scenario, seed, voice.say)
     if where:
-        voice.say(where)
+        join = f"faultproxy sandbox --join {os.getpid()} -- COMMAND"
+        voice.say(f"in a sandbox, {where}: nobody outside can connect; join it with: {join}")
     settings = Settings(scenario, seed, _again(seed), upstream, journal, pcap, max_connections, limit)
     import trio
 
@@ -107,7 +109,7 @@ def _scenario(
     return replace(scenario, faults=(*scenario.faults, *extra.faults), proxies=tuple(proxies))
 
 
-def _variables(given: list[str]) -> dict[str, str]:
+def variables(given: list[str]) -> dict[str, str]:
     variables = {}
     for text in given:
         name, equals, value = text.partition("=")

@@ -15,7 +15,7 @@ from faultproxy.core.connection import Connection
 from faultproxy.core.journal import Header, Journal, text
 from faultproxy.core.limits import STARTS_SHOWN
 from faultproxy.core.run import Happening, Knock, Watch
-from faultproxy.net.intercept import AnyProxy
+from faultproxy.net.intercept import AnyProxy, Intercept
 
 DRAIN = 0.5
 """Seconds that a reader has at the end to take what is left."""
@@ -35,7 +35,8 @@ class Voice:
 
     def listening(self, proxy: AnyProxy, upstream: str, named: bool) -> None:
         """That proxy can be connected to."""
-        self.say(f"{proxy.name + ': ' if named else ''}listening on {proxy.address}, upstream {upstream}")
+        what = f"intercepting {upstream}" if isinstance(proxy, Intercept) else f"listening on {proxy.address}, upstream {upstream}"
+        self.say(f"{proxy.name + ': ' if named else ''}{what}")
 
     def watch(self, header: Header, clock: Callable[[], float], named: bool) -> Watch | None:
         """What is to be told of each decision of a proxy."""

@@ -23,6 +23,8 @@ def does(fault: Fault) -> str:
     direction = table.pop("direction", None)
     if direction is None:
         direction = getattr(fault, "direction", None)
+    if direction == ():  # of a packet fault on a connection that is not proxied, or on UDP
+        direction = "both"
     way = f" {_value(direction)}" if direction is not None else ""
     own = [f"{key} {_value(value)}" for key, value in table.items() if key not in COMMON]
     return way + "".join(f", {part}" for part in own)

@@ -97,7 +97,7 @@ class Queue:
     `number` None takes the first free one of NUMBERS. `copy` is how many bytes of each packet are copied to us, `limit` how many packets
     may wait for a verdict; `gso` and `fail_open` are as the module says. Verdicts may be given in any order, each id once; one for a packet
     that is gone is ignored. **Verdicts are kept until `flush`**, or until there are 64, so that many go in one system call: call `flush`
-    before you wait.
+    before you wait. Packets go on in the order in which they were let go; a run of them with nothing older waiting is one verdict.
 
     Raises CapabilityError without CAP_NET_ADMIN, on a kernel without packet queues, and where the number is taken.
     """
@@ -109,6 +109,8 @@ class Queue:
         self._fail_open = fail_open
         self._pending: dict[int, None] = {}  # ids without a verdict, oldest first
         self._verdicts: list[bytes] = []
+        self._up_to: int | None = None
+        """All up to this id go on, after `_verdicts`: the end of a run, not said yet."""
         self._sequence = 0
         self._newest = 0
         self._buffer = bytearray(_DATAGRAM)
@@ -169,8 +171,14 @@ class Queue:
 
     def accept(self, id: int) -> None:
         """Lets the packet go on."""
-        self._pending.pop(id, None)
-        self._say(self._accept + id.to_bytes(4, "big"))
+        pending = self._pending
+        if id in pending and next(iter(pending)) == id:  # whatever came before it has its verdict
+            del pending[id]
+            self._up_to = id
+        else:
+            pending.pop(id, None)
+            self._end_run()
+            self._say(self._accept + id.to_bytes(4, "big"))
 
     def drop(self, id: int) -> None:
         """Drops the packet."""
@@ -182,11 +190,13 @@ class Queue:
         pending = self._pending
         while pending and (id - (oldest := next(iter(pending)))) & 0xFFFF_FFFF < 0x8000_0000:  # ids count modulo 2**32, as in the kernel
             del pending[oldest]
+        self._end_run()
         self._say(self._accept_batch + id.to_bytes(4, "big"))
 
     def replace(self, id: int, data: bytes) -> None:
         """Lets `data` go on in place of the packet: a whole IP packet, with right lengths and checksums."""
         self._pending.pop(id, None)
+        self._end_run()
         attributes = netlink.attribute(2, _VERDICT_HEADER.pack(1, id)) + netlink.attribute(_PAYLOAD, data)
         self._say(netlink.netfilter(_SUBSYSTEM, _VERDICT, netlink.REQUEST, 0, attributes, number=self.number))
         if len(data) > _LARGE:
@@ -194,6 +204,7 @@ class Queue:
 
     def flush(self) -> None:
         """Hands the verdicts given so far to the kernel, which moves the packets within this call."""
+        self._end_run()
         if self._verdicts:
             verdicts, self._verdicts = self._verdicts, []
             self._sock.send(b"".join(verdicts))
@@ -258,6 +269,12 @@ class Queue:
     def _verdict(self, kind: int, verdict: int) -> bytes:
         attributes = netlink.attribute(2, _VERDICT_HEADER.pack(verdict, 0))
         return netlink.netfilter(_SUBSYSTEM, kind, netlink.REQUEST, 0, attributes, number=self.number)[:-4]
+
+    def _end_run(self) -> None:
+        # What was dropped in the midst of the run has been said before, and so is not in it any more.
+        if self._up_to is not None:
+            self._verdicts.append(self._accept_batch + self._up_to.to_bytes(4, "big"))
+            self._up_to = None
 
     def _say(self, verdict: bytes) -> None:
         self._verdicts.append(verdict)

@@ -84,7 +84,8 @@ def lacking() -> str:
         return ""
     missing = [name for name, body in ((ADMIN, _administer), (RAW, _raw_v4)) if _fails(body)]
     if not missing or sys.platform != "linux":
-        return f"packet faults cannot run here: {obstacle}"
+        hint = " (a filter of system calls, seccomp, may be what refuses it)" if not missing and sandbox.syscall_filter() else ""
+        return f"packet faults cannot run here: {obstacle}{hint}"
     which = " and ".join(missing)
     grants = ",".join(name.lower() for name in missing)
     adds = " ".join(f"--cap-add {name.removeprefix('CAP_')}" for name in missing)

@@ -15,6 +15,7 @@ import errno
 import os
 import socket
 import struct
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ MARK = "FAULTPROXY_SANDBOX"
 ALWAYS = ("net.ipv4.tcp_no_metrics_save", "1")
 """The one setting that every sandbox has, where the kernel lets it be set: a connection starts from nothing. Else its time-outs and its
 tolerance for reordering would come from those before it, and a run would depend on the last."""
+
+JOIN_PATIENCE = 5.0
+"""Seconds until a process that is to be joined must have entered its sandbox."""
 
 _NEEDED = CAP_SYS_ADMIN | CAP_NET_ADMIN | CAP_NET_RAW
 _NETWORK = Path("/proc/self/ns/net")
@@ -59,18 +63,22 @@ def enter(mtu: int = 1500, settings: Sequence[tuple[str, str]] = ()) -> None:
         sysctl.write(name, value)
 
 
-def join(pid: int) -> None:
+def join(pid: int, *, patience: float = JOIN_PATIENCE) -> None:
     """Moves this process into the sandbox that process `pid` lives in, for good. Only for a process that has one thread.
 
-    Raises CapabilityError where there is no such process, it is in no sandbox, or it is not ours.
+    A process that was only just started may still be on its way there: it gets `patience` seconds. Raises CapabilityError where there is no
+    such process, it is in no sandbox, or it is not ours.
     """
+    deadline = time.monotonic() + patience
     try:
+        while os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
+            if time.monotonic() > deadline:
+                raise CapabilityError(f"cannot join process {pid}: it lives in the network that this process is in already")
+            time.sleep(0.05)
         for name, kind in (("user", CLONE_NEWUSER), ("net", CLONE_NEWNET)):
             there, here = f"/proc/{pid}/ns/{name}", f"/proc/self/ns/{name}"
             if os.stat(there).st_ino != os.stat(here).st_ino:
                 _setns(there, kind)
-            elif kind == CLONE_NEWNET:
-                raise CapabilityError(f"cannot join process {pid}: it lives in the network that this process is in already")
     except FileNotFoundError as error:
         raise CapabilityError(f"cannot join process {pid}: there is no such process") from error
     except PermissionError as error:
@@ -146,6 +154,8 @@ def explain(error: OSError) -> str:
             return _forbidden(error)
         case errno.ENOSYS:
             return "namespaces are a thing of Linux, and this is none, or one without them"
+        case errno.ENOENT if not Path("/proc/self").exists():
+            return "no /proc is mounted here, through which a user namespace is set up; as root: mount -t proc proc /proc"
         case errno.EINVAL if not Path("/proc/self/ns/user").exists() or not _NETWORK.exists():
             return f"this kernel ({os.uname().release}) was built without user or network namespaces (CONFIG_USER_NS, CONFIG_NET_NS)"
         case errno.EINVAL:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 
 import trio
 
 from faultproxy.errors import UpstreamError
+from faultproxy.verify import process
+from faultproxy.verify.process import POLL, Output
 
-OUTPUT_KEPT = 64 * 1024
-"""Bytes of output kept, the last: enough for any stack trace."""
-OUTPUT_SHOWN = 20
-"""Lines of it in an error message."""
+__all__ = ["Output", "Server", "free_port"]
+
 READY_WITHIN = 10.0
 """Seconds until a server must be ready where the scenario says nothing."""
 STOP_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
-POLL = 0.02
-"""Seconds between two looks at a process or a port."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -36,35 +29,6 @@ def free_port(host: str = "127.0.0.1") -> int:
         sock.bind((host, 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-class Output:
-    """What a process has written, as far as it is kept."""
-
-    def __init__(self, kept: int = OUTPUT_KEPT) -> None:
-        self._kept = kept
-        self._data = bytearray()
-        self.left_out = 0
-        """Bytes from the beginning that are not kept any more."""
-
-    def add(self, data: bytes) -> None:
-        """The process has written `data`."""
-        self._data += data
-        surplus = len(self._data) - self._kept
-        if surplus > 0:
-            del self._data[:surplus]
-            self.left_out += surplus
-
-    def __contains__(self, text: str) -> bool:
-        return text.encode() in self._data
-
-    def __str__(self) -> str:
-        return self._data.decode(errors="backslashreplace")
-
-    def tail(self, lines: int = OUTPUT_SHOWN) -> str:
-        """The last lines, set off for a message; says so if there is nothing."""
-        shown = str(self).splitlines()[-lines:]
-        return "\n".join(f"  | {line}" for line in shown) if shown else "  (it has written nothing)"
 
 
 class Server:
@@ -89,6 +53,8 @@ class Server:
         self.output = Output()
         self.port = port
         self.pid: int | None = None
+        self.exit: int | None = None
+        """Its exit status, or the negative number of the signal that has ended it; None while it runs."""
         self._command = tuple(command)
         self._host = host
         self._folder = folder
@@ -103,52 +69,37 @@ class Server:
     def kill(self) -> None:
         """Ends it by force, with all that it has started: for when nothing else can be waited for."""
         if self.pid is not None:
-            _signal_group(self.pid, signal.SIGKILL)
+            process.signal_group(self.pid, signal.SIGKILL)
 
     async def serve(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
         """Starts it, reports once it is ready, and runs until cancelled; then stops it. Raises UpstreamError if it is never ready."""
-        process = await self._start()
-        self.pid = process.pid
-        guard = _guard(process.pid)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._drain, process)
-                await self._wait_until_ready(process)
-                task_status.started(self)
-                ending = await _ended(process)
-                await trio.sleep(POLL)  # what it wrote last is still in the pipe
-                self._notify(f"the server has ended by itself with {ending}:\n{self.output.tail(5)}")
-                await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await _stop(process)
-                guard.communicate(b"stopped\n")
+        running = await self._start()
+        self.pid = running.pid
+        async with process.kept(running, STOP_GRACE), trio.open_nursery() as nursery:
+            nursery.start_soon(process.drain, running, self.output)
+            await self._wait_until_ready(running)
+            task_status.started(self)
+            self.exit = await process.ended(running)
+            ending = process.named(self.exit)
+            await trio.sleep(POLL)
+            self._notify(f"the server has ended by itself with {ending}:\n{self.output.tail(5)}")
+            await trio.sleep_forever()
 
     async def _start(self) -> trio.Process:
         try:
-            return await trio.lowlevel.open_process(
-                self._command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, cwd=self._folder, env=_environment(), start_new_session=True
-            )
+            return await process.start(self._command, self._folder)
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and self._folder is not None and not self._folder.is_dir():
-                reason = f"there is no folder {self._folder}"
-            elif isinstance(error, FileNotFoundError):
-                reason = f"there is no program {self._command[0]!r} (is it installed, and on PATH?)"
-            else:
-                reason = error.strerror or str(error)
-            raise UpstreamError(f"the server cannot be started: {reason}\n  command: {self}") from error
+            why = process.unstartable(error, self._command[0], self._folder)
+            raise UpstreamError(f"the server cannot be started: {why}\n  command: {self}") from error
 
-    async def _drain(self, process: trio.Process) -> None:
-        assert process.stdout is not None
-        async for data in process.stdout:
-            self.output.add(bytes(data))
-
-    async def _wait_until_ready(self, process: trio.Process) -> None:
+    async def _wait_until_ready(self, running: trio.Process) -> None:
         with trio.move_on_after(self._within) as waiting:
             while not await self._is_ready():
-                if ending := _ending(process):
-                    await trio.sleep(POLL)  # what it wrote last is still in the pipe
-                    raise self._failed(f"ended with {ending} before it was ready")
+                if (code := process.ending(running)) is not None:
+                    await trio.sleep(POLL)
+                    if await self._is_ready():  # it was, and has said so with its last breath
+                        break
+                    raise self._failed(f"ended with {process.named(code)} before it was ready")
                 await trio.sleep(POLL)
         if waiting.cancelled_caught:
             raise self._failed(f"was not ready within {self._within:g} s: {self._lacking()}")
@@ -167,23 +118,6 @@ class Server:
         return UpstreamError(f"the server {why}\n  command: {self}\n{self.output.tail()}")
 
 
-def _environment() -> dict[str, str]:
-    # `faultproxy-arena` is found although nobody has activated the virtual environment that we run in; last, so that it hides nothing.
-    path = os.environ.get("PATH", os.defpath)
-    return os.environ | {"PATH": os.pathsep.join([path, str(Path(sys.executable).parent)])}
-
-
-def _guard(group: int) -> subprocess.Popen[bytes]:
-    """A shell that waits on a pipe from us. Where we are killed the pipe ends without a word, and it kills the group.
-
-    (PR_SET_PDEATHSIG would miss what the server has started, and acts when the *thread* dies that started it.)
-    """
-    script = 'read -r word || kill -9 "-$1"'
-    return subprocess.Popen(
-        ["/bin/sh", "-c", script, "guard", str(group)], stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
-    )
-
-
 async def _accepts(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with trio.socket.socket(family, socket.SOCK_STREAM) as sock:
@@ -193,43 +127,3 @@ async def _accepts(host: str, port: int) -> bool:
             return False
         # A dial to a free port of this machine can meet itself, when the kernel takes that very port as its source.
         return bool(sock.getsockname() != sock.getpeername())
-
-
-def _ending(process: trio.Process) -> str:
-    """How it has ended, as `status 1` or `SIGKILL`; empty while it runs.
-
-    It is not reaped by this: as long as it is a zombie nobody else can get its number, which is that of its group too.
-    """
-    if not hasattr(os, "waitid"):
-        code = process.poll()
-        return "" if code is None else _named(code)
-    info = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    if info is None:
-        return ""
-    return _named(info.si_status if info.si_code == os.CLD_EXITED else -info.si_status)
-
-
-def _named(code: int) -> str:
-    return f"status {code}" if code >= 0 else signal.Signals(-code).name
-
-
-async def _ended(process: trio.Process) -> str:
-    while True:
-        if ending := _ending(process):
-            return ending
-        await trio.sleep(POLL)
-
-
-async def _stop(process: trio.Process) -> None:
-    _signal_group(process.pid, signal.SIGTERM)
-    with trio.move_on_after(STOP_GRACE):
-        await _ended(process)
-    _signal_group(process.pid, signal.SIGKILL)
-    await process.wait()
-    if process.stdout is not None:
-        await process.stdout.aclose()
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody left in it (macOS answers EPERM for a zombie)
-        os.killpg(group, number)

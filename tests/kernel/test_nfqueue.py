@@ -14,6 +14,7 @@ from faultproxy.errors import CapabilityError
 from faultproxy.kernel import nfqueue, nftables
 from faultproxy.kernel.nfqueue import INPUT, OUTPUT, Queue
 from faultproxy.kernel.nftables import Table
+from faultproxy.kernel.tcpinfo import tcp_info
 from tests.kernel.sandboxed import CLONE_NEWUSER, in_sandbox, libc, until
 from tests.kernel.wires import ACK, SYN, both_versions, carry, changed, dialling, flags, listening, payload, port, readable, take, wire
 
@@ -121,6 +122,45 @@ def test_verdicts_in_any_order_and_for_what_is_gone() -> None:
         assert not readable(line.server)
         queue.accept(first.id)
         carry(queue, lambda: readable(line.server) and line.server.recv(10, socket.MSG_PEEK) == b"ab")
+
+
+@in_sandbox
+def test_what_goes_on_keeps_its_order_around_what_is_replaced_and_what_is_dropped() -> None:
+    queue = Queue()
+    with plane(queue) as table, wire("127.0.0.1") as line:
+        line.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        table.tap(line.forth())
+        for piece in (b"a", b"b", b"c", b"d", b"e"):
+            line.client.sendall(piece)
+        packets = take(queue, 5)
+        queue.accept(packets[0].id)
+        queue.replace(packets[1].id, changed(packets[1].data, b"b", b"B"))
+        queue.accept(packets[2].id)
+        queue.flush()
+        until(lambda: line.server.recv(10, socket.MSG_PEEK) == b"aBc", "three segments are there")
+        assert tcp_info(line.server).rcv_ooopack == 0
+        queue.drop(packets[3].id)
+        queue.accept(packets[4].id)
+        queue.flush()
+        assert line.server.recv(10, socket.MSG_PEEK) == b"aBc"
+        carry(queue, lambda: line.server.recv(10, socket.MSG_PEEK) == b"aBcde")
+
+
+@in_sandbox
+def test_a_verdict_for_one_that_was_never_read_lets_no_other_go() -> None:
+    queue = Queue()
+    with plane(queue) as table, wire("127.0.0.1") as line:
+        line.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        table.tap(line.forth())
+        line.client.sendall(b"a")
+        [first] = take(queue)
+        queue.accept(first.id)
+        queue.flush()
+        line.client.sendall(b"b")
+        queue.accept(first.id + 1000)
+        queue.flush()
+        assert line.server.recv(10, socket.MSG_PEEK) == b"a"
+        carry(queue, lambda: line.server.recv(10, socket.MSG_PEEK) == b"ab")
 
 
 @both_versions

@@ -74,12 +74,12 @@ class Selector:
 
     def fits(self, packet: Packet) -> bool:
         """Whether it is of the sorts that are counted."""
-        flags, size = packet.flags, packet.size
-        for least, most in self._bounds[flags]:
+        size = packet.size
+        for least, most in self._bounds[packet.flags]:
             if least <= size <= most:
                 return True
         if packet.marks & self._marks:
-            for least, most in self._marked[flags]:
+            for least, most in self._marked[packet.flags]:
                 return least <= size <= most
         return False
 

@@ -1,0 +1,234 @@
+"""Looks at a run: the kernel's sockets of both ends, the processes, the host's counters, the players. Each look is bounded in cost."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from faultproxy.core.events import SIDES, Side
+from faultproxy.errors import CapabilityError
+from faultproxy.kernel import netstat, sockdiag
+from faultproxy.kernel.sockdiag import Diag
+from faultproxy.verify.census import Census, Entry
+from faultproxy.verify.figures import figures
+from faultproxy.verify.process import Output
+from faultproxy.verify.world import Label, Look, NotYet, Player, Seen, Unknown
+
+GOT_FIN = {"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT"}
+SENT_FIN = {"FIN_WAIT_1", "FIN_WAIT_2", "CLOSING", "LAST_ACK", "TIME_WAIT"}
+NO_FIN_GOT = {"ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "SYN_SENT", "SYN_RECV"}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process of the run, as far as it is looked at. `exit` None: it runs."""
+
+    pid: int
+    exit: int | None
+    output: Output
+
+
+@dataclass(slots=True)
+class _End:
+    """One end of one connection over time: what outlives its socket in the kernel, and what only a comparison can tell."""
+
+    last: dict[str, Seen] = field(default_factory=dict)
+    probes: int = 0
+    backoff: int = 0
+
+
+@dataclass(slots=True)
+class Place:
+    """One proxy in the run: its census, and where client and server are to be found in the kernel's tables."""
+
+    census: Census
+    listen_port: int
+    server_port: int
+    intercepts: bool = False
+
+
+class Observers:
+    """Takes looks at what is needed, and at nothing else. `needs` are names of the vocabulary."""
+
+    def __init__(
+        self,
+        needs: Collection[str],
+        *,
+        places: Collection[Place],
+        players: Callable[[], Mapping[str, Player]],
+        programs: Callable[[], Mapping[str, Program]],
+    ) -> None:
+        self._of_ends = {side: [name for name in needs if name.startswith(f"{side}.") and name.count(".") == 1] for side in SIDES}
+        self._others = [name for name in needs if name not in self._of_ends["client"] + self._of_ends["server"]]
+        self._places = places
+        self._players = players
+        self._programs = programs
+        self._ends: dict[tuple[Label, Side], _End] = {}
+        self._asks_kernel = any(self._of_ends.values()) or any(".sockets." in name for name in needs)
+        self._local: dict[str, bool] = {}
+        self._before: dict[str, int] = {}
+        """The host's counters when the run began."""
+        self.rows: list[Diag] = []
+        """The sockets of the last look that belong to the run."""
+        if any(name.startswith("host.") for name in needs):
+            self._before = _counters()
+
+    def look(self, now: float) -> Look:
+        """Everything that is needed, as it is now. `now` in seconds of the run's clock."""
+        found, why = self._sockets() if self._asks_kernel else ({}, "")
+        others: dict[str, Seen] = {}
+        connections: dict[Label, Mapping[str, Seen]] = {}
+        counts: Counter[str] = Counter()
+        for place in self._places:
+            counts.update(place.census.count())
+            for label, entry in place.census.entries.items():
+                connections[label] = {
+                    f"{side}.{name}": value
+                    for side in SIDES
+                    for name, value in self._end(place, entry, side, found, why).items()
+                    if f"{side}.{name}" in self._of_ends[side]
+                }
+        others |= counts
+        others |= self._elsewhere(found, why)
+        return Look(now, connections, others, self._players())
+
+    # ------------------------------------------------------------ sockets
+
+    def _sockets(self) -> tuple[dict[tuple[int, int], Diag], str]:
+        try:
+            rows = sockdiag.sockets()
+        except (CapabilityError, OSError) as error:
+            return {}, str(error)
+        ports = {place.listen_port for place in self._places} | {place.server_port for place in self._places}
+        self.rows = [row for row in rows if row.local[1] in ports or row.remote[1] in ports]
+        return {(row.local[1], row.remote[1]): row for row in self.rows}, ""
+
+    def _end(self, place: Place, entry: Entry, side: Side, found: Mapping[tuple[int, int], Diag], why: str) -> Mapping[str, Seen]:
+        if not self._of_ends[side]:
+            return {}
+        end = self._ends.setdefault((entry.label, side), _End())
+        if why:
+            return dict.fromkeys((name.partition(".")[2] for name in self._of_ends[side]), Unknown(why))
+        key, address = self._key(place, entry, side)
+        if not key[0] or not key[1]:
+            why_not = NotYet("it is not dialled yet" if entry.closed is None and not entry.failed else "it was never dialled")
+            return end.last or dict.fromkeys((name.partition(".")[2] for name in self._of_ends[side]), why_not)
+        if not self._is_local(address):
+            return dict.fromkeys(
+                (name.partition(".")[2] for name in self._of_ends[side]), Unknown(f"the {side} at {address} is not on this machine")
+            )
+        row = found.get(key)
+        end.last = {**end.last, **self._values(entry, side, row, end)}
+        return end.last
+
+    def _key(self, place: Place, entry: Entry, side: Side) -> tuple[tuple[int, int], str]:
+        if side == "client":
+            return (entry.peer.port, place.server_port if place.intercepts else place.listen_port), entry.peer.address
+        return (place.server_port, entry.peer.port if place.intercepts else entry.server_port), "127.0.0.1"
+
+    def _values(self, entry: Entry, side: Side, row: Diag | None, end: _End) -> dict[str, Seen]:
+        state = "CLOSED" if row is None else row.state
+        values: dict[str, Seen] = {
+            "tcp_state": state,
+            "fin_sent": state in SENT_FIN or bool(end.last.get("fin_sent")) or (side, "sent") in entry.fins,
+            "fin_received": state in GOT_FIN
+            or bool(end.last.get("fin_received"))
+            or (state not in NO_FIN_GOT and (side, "received") in entry.fins),
+            "rst_sent": (side, "sent") in entry.rsts,
+            "rst_received": (side, "received") in entry.rsts and state == "CLOSED",
+            "send_queue": 0 if row is None else row.send_queue,
+            "recv_queue": 0 if row is None else row.recv_queue,
+            "zero_window": row is not None and row.timer == "window_probe" and row.send_queue > 0,
+        }
+        info = None if row is None else row.info
+        if info is not None and row is not None:
+            if row.timer == "window_probe" and info.backoff > end.backoff:
+                end.probes += info.backoff - end.backoff
+            end.backoff = info.backoff if row.timer == "window_probe" else 0
+            values |= {
+                "bytes_sent": info.bytes_sent - info.bytes_retrans,
+                "bytes_received": info.bytes_received,
+                "retransmits": info.total_retrans,
+                "unacked": info.unacked,
+                "backoff": info.backoff,
+                "rtt": info.rtt / 1e6,
+            }
+        elif state == "CLOSED":
+            values |= {"unacked": 0, "backoff": 0}
+        values["window_probes"] = end.probes
+        return values
+
+    def _is_local(self, address: str) -> bool:
+        if address not in self._local:
+            self._local[address] = _is_local(address)
+        return self._local[address]
+
+    # ------------------------------------------------------ everything else
+
+    def _elsewhere(self, found: Mapping[tuple[int, int], Diag], why: str) -> dict[str, Seen]:
+        values: dict[str, Seen] = {}
+        programs = self._programs()
+        counters = _counters() if self._before else {}
+        for name in self._others:
+            first, _, rest = name.partition(".")
+            if rest.startswith("sockets."):
+                values[name] = Unknown(why) if why else self._count(first, rest.removeprefix("sockets."))
+            elif rest.startswith("process."):
+                program = programs.get(first)
+                values[name] = Unknown(f"the run starts no {first}") if program is None else _figure(program, rest.removeprefix("process."))
+            elif first == "host":
+                values[name] = _counter(rest, counters, self._before)
+        return values
+
+    def _count(self, side: str, state: str) -> int:
+        total = 0
+        for place in self._places:
+            far = place.server_port if place.intercepts else place.listen_port
+            for row in self.rows:
+                at_server = row.local[1] == place.server_port
+                at_client = row.remote[1] == far and row.local[1] != far
+                total += row.state == state and (at_server if side == "server" else at_client)
+        return total
+
+
+def _figure(program: Program, name: str) -> Seen:
+    match name:
+        case "exit":
+            return NotYet("it is still running") if program.exit is None else program.exit
+        case "output":
+            return str(program.output)
+    if program.exit is not None:
+        return Unknown("it has ended")
+    found = figures(program.pid)
+    return found.rss if name == "rss" else found.fds
+
+
+def _counters() -> dict[str, int]:
+    try:
+        return netstat.counters()
+    except CapabilityError:
+        return {}
+
+
+def _counter(name: str, now: Mapping[str, int], before: Mapping[str, int]) -> Seen:
+    for key in (name, f"TcpExt.{name}", f"Tcp.{name}", f"IpExt.{name}", f"Ip.{name}"):
+        if key in now:
+            return now[key] - before.get(key, 0)
+    return Unknown(f"this kernel counts no {name}" if now else "the host's counters cannot be read here")
+
+
+def _is_local(address: str) -> bool:
+    if not address:
+        return False
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if found.is_loopback or (isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped and found.ipv4_mapped.is_loopback):
+        return True
+    try:
+        with socket.socket(socket.AF_INET6 if found.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((address, 0))
+    except OSError:
+        return False
+    return True
