@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -22,7 +23,8 @@ class Lines:
         self._waiting: deque[str] = deque()
         self._left_out = 0
         self._news = trio.Event()
-        self._writing = False
+        self._turn = threading.Lock()
+        """A thread that was given up may still be writing: what comes later must not overtake it."""
 
     def put(self, text: str) -> None:
         """Whole lines, with their LF."""
@@ -52,9 +54,9 @@ class Lines:
             text = "".join(self._waiting)
             self._waiting.clear()
             # Past Python's own buffer: a thread that is stuck in there would keep the program from ending.
-            await trio.to_thread.run_sync(_write_all, self._fd, text.encode(errors="backslashreplace"), abandon_on_cancel=True)
+            await trio.to_thread.run_sync(self._write_all, text.encode(errors="backslashreplace"), abandon_on_cancel=True)
 
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+    def _write_all(self, data: bytes) -> None:
+        with self._turn:
+            while data:
+                data = data[os.write(self._fd, data) :]
