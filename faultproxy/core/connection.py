@@ -293,10 +293,8 @@ class Connection:
         self._actions.append(Fired(fault, act.what, direction, act.offset, act.size))
 
     def _say(self, action: Action) -> None:
-        if isinstance(action, Filter):  # for a socket, and the server's may be yet to come
-            self._do(action.side, action)
-        else:
-            self._actions.append(action)
+        # What is for the server's socket waits until there is one.
+        self._do(action.side if isinstance(action, Filter) else "client", action)
 
     def _emit(self, direction: Direction, item: Item) -> None:
         sink = SINK[direction]

@@ -228,7 +228,9 @@ class Conductor:
             how, actions = core.dial(how, now)
             self.run.dial(core, actions, now)
             link.refresh()
-        watch = self.plane.dialling(born.core) if self.plane is not None and isinstance(born, Tapped) else None
+        watch = None
+        if self.plane is not None and isinstance(born, Tapped) and not self.upstream.is_unix:
+            watch = self.plane.dialling(born.core)
         attempt = self._dialler.dial(how, wanted.server_rcvbuf, wanted.server_sndbuf, lambda s, why: self._dialled(link, s, why), watch)
         if id(link) in self.links and "server" not in link.legs:
             self._dials[id(link)] = attempt

@@ -196,6 +196,8 @@ class PacketPlane:
         if tapped.gone and packet.ref is not None:
             self._queue.accept(packet.ref)  # nobody is left to judge it
             return
+        if packet.flags & SYN and self._follow is not None and self.copies_whole:
+            packet = self._verdicts.limited(packet)
         if self.recorder is not None:
             self.recorder.judged(tapped, packet)
         matched = core.packets.scan(flow.tap, packet)

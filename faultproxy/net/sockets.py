@@ -63,7 +63,8 @@ def unset_linger(sock: socket.socket) -> None:
 
 def endure(sock: socket.socket) -> None:
     """Our own sockets take part in what is done to segments: they must not give up before the peer does (TCP_USER_TIMEOUT, tcp(7))."""
-    sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ENDURANCE)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ENDURANCE)
 
 
 def limit_segments(sock: socket.socket) -> None:

@@ -11,7 +11,7 @@ from faultproxy.core.actions import Action
 from faultproxy.core.connection import Connection
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
-from faultproxy.core.limits import EMBRYOS, LASTING
+from faultproxy.core.limits import CONNECTIONS, EMBRYOS, LASTING
 from faultproxy.kernel.nfqueue import INPUT, OUTPUT
 from faultproxy.net.switchboard import Alarm
 
@@ -20,6 +20,10 @@ Key = tuple[int, bytes]
 do: two clients on two addresses may have the same one."""
 
 PORTS = struct.Struct("!HH")
+
+_MOST = CONNECTIONS + EMBRYOS + LASTING
+"""A proxy has no more. Of connections that are intercepted nobody closes a socket here: where both ends have given up without a word, as
+after `vanish`, they would add up. The oldest is forgotten."""
 
 
 def ends(packet: Packet) -> bytes:
@@ -136,6 +140,8 @@ class Register:
     def add(self, tapped: Tapped) -> None:
         """From now on it is known."""
         self.by_core[id(tapped.core)] = tapped
+        if len(self.by_core) > _MOST:
+            self.forget(next(iter(self.by_core.values())))
 
     def watch(self, tapped: Tapped, tap: Tap, key: Key) -> None:
         """A flow of it is met at `tap`. An older connection with the same ports gives way."""

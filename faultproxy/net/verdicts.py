@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from faultproxy.core import actions as do
-from faultproxy.core.header import Malformed
+from faultproxy.core.header import MSS, Malformed, Packet
 from faultproxy.core.limits import PACKETS_QUEUED
 from faultproxy.core.packet_side import PacketSide
 from faultproxy.kernel.forge import Injector
 from faultproxy.kernel.nfqueue import LARGEST_COPY, Queue, Queued
 from faultproxy.kernel.nftables import Flow as Rule
 from faultproxy.kernel.nftables import Table
+from faultproxy.net.sockets import LARGEST_SEGMENT
 from faultproxy.net.tapped import PORTS, Key, Tapped
 
 HEADERS = 128
@@ -38,11 +39,8 @@ class Verdicts:
             self.queue.close()
             raise
         self._injector = Injector()
-        try:
-            self._injector.open()
-        except BaseException:
-            self.close()
-            raise
+        self._instead: dict[int, bytes] = {}
+        """What is to pass in place of segments that are let through, by their number."""
         self._watched: dict[Rule, set[Key]] = {}
         """The kernel goes by ports, and several connections may have the same."""
         self._wholes = int(always_whole)
@@ -50,6 +48,12 @@ class Verdicts:
         """How many want segments copied whole, and one by one."""
         self._unreadable = 0
         self._overflow = 0
+        """How many went past us when it was told last."""
+        try:
+            self._injector.open()  # in the midst of a run would be too late to learn that it may not
+        except BaseException:
+            self.close()
+            raise
 
     def watch(self, keys: Iterable[Key]) -> None:
         """Segments of these flows are brought from now on, and those of others that have the same ports."""
@@ -87,10 +91,15 @@ class Verdicts:
         for action in actions:
             match action:
                 case do.Pass(_, ref):
-                    queue.accept(ref)
+                    if self._instead and (instead := self._instead.pop(ref, None)) is not None:
+                        queue.replace(ref, instead)
+                    else:
+                        queue.accept(ref)
                 case do.Lose(_, ref):
+                    self._instead.pop(ref, None)
                     queue.drop(ref)
                 case do.Change(_, ref, data):
+                    self._instead.pop(ref, None)
                     queue.replace(ref, data)
                 case do.Inject(_, data):
                     queue.flush()
@@ -98,6 +107,19 @@ class Verdicts:
                         self._notify(f"the kernel refuses a segment of ours ({self._injector.why}): copies and forged ones are lost")
                 case _:
                     pass
+
+    def limited(self, syn: Packet) -> Packet:
+        """The same, but that it asks for no segment too large to be copied whole: where the MTU is 64 KiB, the largest are.
+
+        What cannot be copied whole cannot be changed, and a fault would only seem to act on it.
+        """
+        told = syn.option(MSS)
+        if syn.ref is None or told is None or int.from_bytes(told, "big") <= LARGEST_SEGMENT or not syn.whole:
+            return syn
+        if not syn.set_option(MSS, LARGEST_SEGMENT.to_bytes(2, "big")):
+            return syn
+        data = self._instead[syn.ref] = syn.encode()
+        return Packet(data, ref=syn.ref, outbound=syn.outbound)
 
     def unreadable(self, queued: Queued, why: Malformed) -> None:
         """Nobody can say whose segment this is."""
@@ -107,14 +129,16 @@ class Verdicts:
             self._notify(f"a segment cannot be read ({why}): such are {'let through' if self._fail_open else 'dropped'}")
 
     def look_for_overflow(self, read: int) -> None:
-        """Tells, once, if segments went past us; to be asked when `read` have been read at once."""
-        if read < _FULL and self.queue.waiting < PACKETS_QUEUED:
-            return
+        """Tells if segments went past us, and again when it is ten times as many; to be asked when `read` have been read at once."""
+        if read >= _FULL or self.queue.waiting >= PACKETS_QUEUED:
+            self._tell_overflow(at_least=max(1, 10 * self._overflow))
+
+    def _tell_overflow(self, at_least: int) -> None:
         overflow = self.queue.overflow
-        if overflow and not self._overflow:
+        if overflow >= at_least:
             what = "went past all faults" if self._fail_open else "were dropped"
             self._notify(f"segments come faster than they can be judged, or too many are held: {overflow} so far {what}")
-        self._overflow = overflow
+            self._overflow = overflow
 
     def close(self) -> None:
         """Queue and rules go; what is still waiting passes.
@@ -122,6 +146,7 @@ class Verdicts:
         In this order: the kernel throws away all that waits in any queue when a chain is removed.
         """
         self.closed = True
+        self._tell_overflow(at_least=self._overflow + 1)
         self.queue.close()
         self.table.close()
         self._injector.close()

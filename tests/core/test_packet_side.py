@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faultproxy.core.actions import Fired, Healed, Inject, Lose, Pass, Started
+from faultproxy.core.actions import Filter, Fired, Healed, Inject, Lose, Pass, Started
 from faultproxy.core.connection import Connection
 from faultproxy.core.events import Data, Dialled, Eof, Filtered, Noted, Seen, Tap, Timer
 from faultproxy.core.header import Packet
@@ -14,16 +14,22 @@ from faultproxy.core.limits import LASTS
 from faultproxy.core.mechanism import choose
 from faultproxy.core.plan import Peer
 from faultproxy.core.rng import stream
+from faultproxy.core.shape import SHAPES
 from tests.core.packet_playbook import ISN, segment
 from tests.core.playbook import written
 
 
-def opened(*tables: str, filters: bool = False) -> Connection:
-    """A connection with these faults, dialled at 0 s."""
+def unopened(*tables: str, filters: bool = False) -> Connection:
+    """A connection with these faults."""
     plans = choose([written(table) for table in tables], filters=filters)
     chances = {(place, plan.name): stream(1, plan.name) for plan in plans for place in ("", "c2s", "s2c")}
     chances |= {(tap, plan.name): stream(1, tap, plan.name) for plan in plans if plan.packet is not None for tap in plan.packet.taps}
-    connection = Connection(1, Peer(), plans, chances=chances, shared={})
+    return Connection(1, Peer(), plans, chances=chances, shared={})
+
+
+def opened(*tables: str, filters: bool = False) -> Connection:
+    """The same, dialled at 0 s."""
+    connection = unopened(*tables, filters=filters)
     connection.open(0.0)
     connection.handle(Dialled("there"), 0.0)
     return connection
@@ -136,3 +142,14 @@ def test_what_started_a_fault_passes_on_its_way_out_too() -> None:
     assert met(c, "to_client", "P.", 1.1, 2, seq=1, ack=1, data=b"..GO") == [Pass("to_client", 2)]
     assert met(c, "to_client", "P.", 1.1, 3, seq=5, ack=1, data=b"..") == [Lose("to_client", 3)]
     assert met(c, "to_client", "P.", 1.2, 4, seq=1, ack=1, data=b"..GO") == [Pass("to_client", 4)], "sent again, it is as early"
+
+
+def test_a_filter_for_a_socket_that_is_yet_to_come_waits_for_it() -> None:
+    drop = 'kind = "drop"\ndirection = ["from_client", "from_server"]\nsegments = "data"\non_fault = "latency"'
+    c = unopened('kind = "latency"\ndelay = "1ms"', drop, filters=True)
+
+    def filters(actions: list[Any]) -> list[Any]:
+        return [action for action in actions if isinstance(action, Filter)]
+
+    assert filters(c.open(0.0)) == [Filter("drop", "client", (SHAPES["data"],))]
+    assert filters(c.handle(Dialled("there"), 0.5)) == [Filter("drop", "server", (SHAPES["data"],))]

@@ -136,3 +136,42 @@ def test_what_is_noted_is_known_when_a_fault_begins() -> None:
     book.packets.note("from_client", met("from_client", "P.", 1, 1, b"hello"))
     book.start(0.0, "drop").push(0.1, "from_client", "P.", 1, 1, b"hello")
     assert book.done == [(0.1, Lose("from_client", 1))]
+
+
+def test_what_went_by_unseen_is_not_missing() -> None:
+    # Of the last second only the latest segment is noted, at either tap: an ACK behind 5 bytes, and the ACK to these.
+    book = PacketPlaybook(fault("forge", direction="to_client", send="FIN"), idle=True)
+    book.packets.note("from_client", met("from_client", "S"))
+    book.packets.note("to_client", met("to_client", "S.", 0, 1))
+    book.packets.note("to_client", met("to_client", ".", 6, 3))
+    book.packets.note("from_client", met("from_client", ".", 3, 6))
+    book.start(1.0, "forge")
+    assert book.done == [(1.0, Inject("to_client", segment("to_client", "F.", 6, 3)))]
+
+
+def test_what_was_acknowledged_has_gone_by() -> None:
+    book = PacketPlaybook(fault("drop", direction="to_client", segments="retransmission"), idle=True)
+    book.packets.note("to_client", met("to_client", "S.", 0, 1))
+    book.packets.note("from_client", met("from_client", ".", 1, 6))
+    book.start(1.0, "drop")
+    book.push(1.1, "to_client", "P.", 1, 1, b"hello").push(1.2, "to_client", "P.", 6, 1, b"more")
+    assert book.done == [(1.1, Lose("to_client", 1)), (1.2, Pass("to_client", 2))]
+
+
+def test_what_is_sent_again_has_a_checksum_even_where_the_device_was_to_fill_it_in() -> None:
+    book = PacketPlaybook(fault("drop", direction="to_client", segments="ack"))
+    unfinished = Packet(segment("to_client", ".", 1, 6, broken=True), ref=1, outbound=True)
+    book.packets.push("to_client", unfinished, (), 0.0)
+    book.heal(1.0, "drop")
+    assert book.done == [(0.0, Lose("to_client", 1)), (1.0, Inject("to_client", segment("to_client", ".", 1, 6)))]
+
+
+def test_it_lasts_longer_than_the_numbers_do() -> None:
+    # Of a stream of 5 GiB the first 10 bytes are spared, and no others.
+    book = PacketPlaybook(fault("drop", direction="to_server", segments="data"), idle=True)
+    book.push(0.0, "to_server", "S")
+    book.packets.start("drop", 0.0, ("c2s", 10))
+    book.push(0.0, "to_server", ".", 1, 1, bytes(10))
+    for place in range(11, 5 * 2**30, 2**28):
+        book.push(1.0, "to_server", ".", place, 1, b"x")
+    assert book.done == [(0.0, Pass("to_server", 1)), (0.0, Pass("to_server", 2)), *((1.0, Lose("to_server", 3 + n)) for n in range(20))]

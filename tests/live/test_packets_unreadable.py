@@ -6,6 +6,7 @@ import socket
 import struct
 
 import pytest
+import trio.testing
 
 from tests.live.rig import in_network, rig, until
 from tests.live.taps import HOSTS, fault, way
@@ -92,4 +93,21 @@ async def test_it_is_told_once_and_the_connection_goes_on(host: str, fail_open: 
         (note,) = r.notes
         assert note.startswith("a segment cannot be read (")
         assert note.endswith("such are let through" if fail_open else "such are dropped")
+        await w.end()
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@in_network()
+async def test_it_goes_by_where_no_fault_acts(host: str) -> None:
+    async with rig(fault("drop", ("from_client", "to_client"), 'segments = "data"', starts="manual = true"), host=host) as r:
+        w = await way(r, "from_client")
+        await w.say(b"before")
+        await w.hear()
+        ports = (w.client.sock.getsockname()[1], w.client.sock.getpeername()[1])
+        for segment in strange(ports).values():
+            for packet in packets(host, segment):
+                send(host, packet)
+                await trio.testing.wait_all_tasks_blocked(0.002)
+                r.proxy.order("drop", heal=True)  # which brings the core up to date with what has gone by
+        await w.say(b"after")
         await w.end()
