@@ -58,7 +58,8 @@ async def test_zero_window_announced_to_the_client(s: Stage) -> None:
 @played("window/zero_window_announced.toml", "server")
 async def test_zero_window_announced_to_the_server(s: Stage) -> None:
     player = await s.player()
-    await player.say("PING")  # what the proxy makes of it brings the news
+    assert await player.ask("PING") == "PONG"  # the acknowledgement of the answer brings the news
+    await player.say("PING")
     await held_back(s, player, "server", len("PONG\r\n"))
     assert await player.hear() == "PONG"
 
