@@ -37,7 +37,7 @@ upstream = "127.0.0.1:6379"       # the server; or leave it out and give --upstr
 # Whom it hits:
 # connections = [1, 3]            # by number, or {{skip = 2, take = 1}}, {{share = "5%"}}, {{source = "10.0.0.0/8"}}
 
-# [[expect]]                      # what must then be true: checked here, not judged by this version
+# [[expect]]                      # what must then be true: judged by `faultproxy test`
 # what = "client.tcp_state"
 # is = "ESTABLISHED"
 # throughout = true
