@@ -212,7 +212,7 @@ CONDITIONS: dict[str, tuple[str, Callable[[Diag], bool]]] = {
 @apart
 def test_a_download_that_stands_still_goes_on_to_its_end(condition: str) -> None:
     fault, shows = CONDITIONS[condition]
-    with nginx_server() as nginx, proxied(nginx.address, *faults(f'{fault} name=still after_bytes={{s2c="1MiB"}} lasts=1500ms')) as proxy:
+    with nginx_server() as nginx, proxied(nginx.address, *faults(f'{fault} name=still after_bytes={{s2c="1MiB"}} lasts=4s')) as proxy:
         page = nginx.file("page", 64 * MIB)  # more than all buffers on the way have room for
         asking = Asking(f"{proxy.url}/page")
         until(lambda: any(shows(row) for row in unsent(nginx)), condition)
