@@ -29,7 +29,7 @@ async def test_acks_dropped(host: str) -> None:
         await server.send(b"answer")
         assert await client.recv(6) == b"answer"
         await until(lambda: info(client).retransmits >= 2 and info(client).backoff >= 2, "two resends and a back-off")
-        assert info(client).unacked == 1
+        assert info(client).unacked >= 1
         r.proxy.order("acks", heal=True)
         began = trio.current_time()
         await until(lambda: info(client).unacked == 0, "that all is acknowledged")
