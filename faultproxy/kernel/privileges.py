@@ -101,11 +101,6 @@ def lacking() -> str:
     )
 
 
-def filters_here() -> bool:
-    """Whether this process may attach a filter to its own TCP sockets; newer kernels ask for CAP_NET_ADMIN."""
-    return not _fails(_filter)
-
-
 def _obstacle() -> str:
     """The first thing that the packet plane cannot do without and that does not work here; empty if there is none."""
     for body in (_queue_and_rules, _inject):

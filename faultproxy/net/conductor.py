@@ -104,12 +104,12 @@ class Conductor:
 
     def heal(self) -> None:
         """Everything heals, and nothing starts again; all goes on."""
-        self.in_turn(lambda: self.carry(self.run.heal(self.now())))
+        self.in_turn(lambda: self._decided(self.run.heal))
 
     def end(self) -> None:
         """Everything heals; the listener closes."""
         self.door.close()
-        self.in_turn(lambda: self.carry(self.run.end(self.now())))
+        self.in_turn(lambda: self._decided(self.run.end))
 
     def abandon(self) -> None:
         """Closes whatever is still open."""
@@ -260,7 +260,7 @@ class Conductor:
                     self.plane.keep_for_later(core, actions)
                 elif any(type(action) is Healed and action.fault in self.plane.faults for action in actions):
                     self._ask(link)
-                self.plane.act(core, actions)
+                self.plane.act(actions)
             for core, _ in outcome:
                 self.plane.refresh(core)
         for link, _ in links:

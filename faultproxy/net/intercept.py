@@ -118,7 +118,7 @@ class Intercept:
         names = [plan.name for plan in self.plans]
         if fault not in names:
             raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(names) or 'none'}")
-        self.in_turn(lambda: self._ordered(fault, heal, why))
+        self.in_turn(lambda: self._decided(lambda now: self.run.order(fault, heal, why, now)))
 
     def arm(self) -> None:
         """The clock of the faults starts now, where it was made with `armed` False."""
@@ -126,7 +126,7 @@ class Intercept:
 
     def heal(self) -> None:
         """Everything heals, and nothing starts again; all goes on."""
-        self.in_turn(lambda: self.carry(self.run.heal(self.now())))
+        self.in_turn(lambda: self._decided(self.run.heal))
 
     def snapshot(self) -> Snapshot:
         """How things stand; after the end, how they stood then."""
@@ -155,8 +155,8 @@ class Intercept:
         """Carries out what was decided about segments."""
         if self._plane is None:
             return
-        for core, actions in outcome:
-            self._plane.act(core, actions)
+        for _, actions in outcome:
+            self._plane.act(actions)
         for core, _ in outcome:
             self._plane.refresh(core)
 
@@ -207,10 +207,10 @@ class Intercept:
         way = ways[direction]
         return way.stream.position if self._reads_bytes else max(0, core.packets.carried(direction) - way.ended)
 
-    def _ordered(self, fault: str, heal: bool, why: str) -> None:
-        if self._plane is not None:
+    def _decided(self, decide: Callable[[float], Outcome]) -> None:
+        if self._plane is not None:  # it may concern any connection
             self._plane.catch_up_all()
-        self.carry(self.run.order(fault, heal, why, self.now()))
+        self.carry(decide(self.now()))
 
     def _tell(self, tapped: Tapped, event: ev.Event) -> None:
         self.carry(self.run.handle(tapped.core, event, self.now()))
@@ -218,7 +218,7 @@ class Intercept:
     def _finish(self) -> None:
         if self._plane is None:
             return
-        self._turns.take(lambda: self.carry(self.run.end(self.now())))
+        self._turns.take(lambda: self._decided(self.run.end))
         self._ended = self.snapshot()
         self._plane.close()
         self._plane = None

@@ -178,7 +178,7 @@ class PacketPlane:
         if flow is None or flow.tapped.gone or flow.tapped.core.packets is None:
             self._queue.accept(queued.id)
             if self.recorder is not None and flow is not None:
-                self.recorder.passed(flow.tapped, flow.tap, packet)
+                self.recorder.passed(flow.tap, packet)
         elif not packet.flags & _EDGES and _came_before(queued, packet, flow.tapped.core.packets):
             flow.unseen = queued.data
             self._queue.accept(queued.id)
@@ -199,12 +199,12 @@ class PacketPlane:
         if packet.flags & SYN and self._follow is not None and self.copies_whole:
             packet = self._verdicts.limited(packet)
         if self.recorder is not None:
-            self.recorder.judged(tapped, packet)
+            self.recorder.judged(packet)
         matched = core.packets.scan(flow.tap, packet)
         outcome = self._run.handle(core, ev.Seen(flow.tap, packet, matched, packet.ref), now)
         if len(outcome) == 1 and core.epoch == tapped.epoch and _ABOUT_SEGMENTS.issuperset(map(type, outcome[0][1])):
             # The usual case: nothing for a socket, and nothing that changes what comes here. The host need not be asked.
-            self.act(core, outcome[0][1])
+            self.act(outcome[0][1])
             self._come_back(tapped)
         elif outcome:
             self._host.carry(outcome)
@@ -296,25 +296,21 @@ class PacketPlane:
 
     # ----------------------------------------------------- what is decided
 
-    def act(self, core: Connection, actions: Sequence[do.Action]) -> None:
+    def act(self, actions: Sequence[do.Action]) -> None:
         """Carries out what the core has decided about segments."""
         if self._verdicts.closed:
             return
         if self.recorder is not None:
-            tapped = self._register.by_core.get(id(core))
-            if tapped is not None:
-                self.recorder.decided(tapped, actions)
+            self.recorder.decided(actions)
         self._verdicts.act(actions)
         if not self._reading:
             self._queue.flush()
 
-    def keep_for_later(self, core: Connection, actions: Sequence[do.Action]) -> bool:
-        """Keeps what is to be done to sockets that are not there yet. False: none are to come."""
+    def keep_for_later(self, core: Connection, actions: Sequence[do.Action]) -> None:
+        """Keeps what is to be done to sockets that are not there yet, if any are to come."""
         tapped = self._register.by_core.get(id(core))
-        if tapped is None or tapped.waiting is None:
-            return False
-        tapped.waiting += [action for action in actions if isinstance(action, _FOR_SOCKETS)]
-        return True
+        if tapped is not None and tapped.waiting is not None:
+            tapped.waiting += [action for action in actions if isinstance(action, _FOR_SOCKETS)]
 
     def refresh(self, core: Connection) -> None:
         """After the core has decided: which flows may pass unasked, how deep to copy, and when to come back."""

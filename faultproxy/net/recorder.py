@@ -9,7 +9,6 @@ from faultproxy.core import actions as do
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
 from faultproxy.net.capture import Capture
-from faultproxy.net.tapped import Tapped
 
 LEG: dict[Tap, str] = {
     "from_client": "client - proxy",
@@ -32,17 +31,17 @@ class Recorder:
         """What was said of those that got no verdict at once."""
         self._latest: int | None = None
 
-    def passed(self, tapped: Tapped, tap: Tap, packet: Packet) -> None:
+    def passed(self, tap: Tap, packet: Packet) -> None:
         """A segment that no fault had to do with goes by."""
         self._write(tap, packet.raw, packet.outbound, packet.length, "")
 
-    def judged(self, tapped: Tapped, packet: Packet) -> None:
+    def judged(self, packet: Packet) -> None:
         """The core is about to be asked about a segment; its verdict may come later."""
         if packet.ref is not None:
             self._waiting[packet.ref] = packet
             self._latest = packet.ref
 
-    def decided(self, tapped: Tapped, actions: Sequence[do.Action]) -> None:
+    def decided(self, actions: Sequence[do.Action]) -> None:
         """What was decided, about this segment or earlier ones."""
         said = [f"{action.fault}: {action.what}" for action in actions if isinstance(action, do.Fired)]
         for action in actions:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from faultproxy.kernel import nftables, privileges, sandbox, syscalls
+from faultproxy.kernel import nftables, privileges, sandbox, sockfilter, syscalls
 from faultproxy.kernel.privileges import Report
 
 RIGHTS = ["right over this network", "packet queue", "packet rules", "raw sockets, IPv4", "raw sockets, IPv6", "marks on sockets"]
@@ -60,7 +60,7 @@ def test_in_a_sandbox_all_works_or_the_kernel_is_named() -> None:
         assert "There are three ways" not in said
         return
     assert set(RIGHTS) <= set(in_a_sandbox(lambda: "|".join(works(privileges.probe()))).split("|"))
-    assert in_a_sandbox(lambda: str(privileges.filters_here())) == "True"
+    assert in_a_sandbox(lambda: str(sockfilter.permitted())) == "True"
     assert in_a_sandbox(lambda: privileges.probe().packets) == "here"
 
 
@@ -117,6 +117,6 @@ def test_where_the_packet_plane_can_run() -> None:
 
 def test_filters_are_tried_on_a_socket_of_their_own() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        privileges.filters_here()
+        sockfilter.permitted()
         with socket.create_connection(listener.getsockname(), timeout=5) as client:
             client.sendall(b"untouched")

@@ -208,15 +208,23 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "faultproxy", "test", str(file)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
         deadline = time.monotonic() + 10
-        while not _children(running.pid) and time.monotonic() < deadline:
+        while not (family := _family(running.pid)) and time.monotonic() < deadline:
             time.sleep(0.02)
-        family = _children(running.pid)
-        time.sleep(0.5)  # into the middle of it, wherever that is
+        assert family, "the server of the scenario was never started"
         os.kill(running.pid, signal.SIGINT)
         running.communicate(timeout=15)
     assert running.returncode == 130
-    for pid in family:
-        assert not Path(f"/proc/{pid}").exists()
+    deadline = time.monotonic() + 5  # a server's guard sees its master end, and ends it
+    while (left := [pid for pid in family if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
+
+
+def _family(pid: int) -> list[int]:
+    """Who plays the scenario, and what that has started; nobody until there is something."""
+    players = _children(pid)
+    started = [other for player in players for other in _children(player)]
+    return players + started if started else []
 
 
 def _children(pid: int) -> list[int]:
