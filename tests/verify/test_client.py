@@ -57,10 +57,10 @@ async def test_it_has_no_status_before_its_end() -> None:
 
 async def test_it_runs_in_its_folder_and_is_told_where_to_connect(tmp_path: Path) -> None:
     (tmp_path / "play.py").write_text(
-        "import os\nfor name in sorted(os.environ):\n    if name.startswith('FAULTPROXY_'): print(name[11:], os.environ[name])\n"
+        "import os, sys\nfor name in sorted(sys.argv[1:]): print(name.removeprefix('FAULTPROXY_'), os.environ[name])\n"
     )
     told = environment("127.0.0.1", 7000, upstream="127.0.0.1:6379", seed=7, scenario="a.toml[b]")
-    client = await ran(Client([sys.executable, "play.py"], folder=tmp_path, environment=told))
+    client = await ran(Client([sys.executable, "play.py", *told], folder=tmp_path, environment=told))
     assert str(client.output).splitlines() == [
         "HOST 127.0.0.1",
         "PORT 7000",
