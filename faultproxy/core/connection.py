@@ -24,9 +24,7 @@ from faultproxy.core.pipe import AFTER_FIN, Pipe
 from faultproxy.core.plan import Chances, Dial, FaultPlan, Peer, Shared, Sockets
 from faultproxy.core.stage import Act, Chunk, Close, Fin, Item, Rst
 from faultproxy.core.timeline import OnFin
-from faultproxy.core.triggers import ALL, LocalFault, Triggers
-
-__all__ = ["ALL", "Connection"]
+from faultproxy.core.triggers import LocalFault, Triggers
 
 
 class Connection:
@@ -131,15 +129,25 @@ class Connection:
         self.epoch += 1
         return self._settled(now)
 
-    def leave(self, name: str, why: str, now: float) -> list[Action]:
-        """A fault (none of segments) heals and is taken out."""
+    def leave(self, name: str, why: str, now: float, drain: bool = False) -> list[Action]:
+        """A fault (none of segments) heals and is taken out. `drain`: what it holds until a certain time keeps that time."""
         self.handle(ev.Timer(), now)
-        fault = self._faults[name]
+        fault = self._faults.pop(name)
+        for pipe in self._pipes.values() if drain else ():
+            pipe.let_go(name)
         self._lives.leave(fault, why, now)
         self._triggers.remove(fault)
         for pipe in self._pipes.values():
             pipe.remove(name)
-        del self._faults[name]
+        self.epoch += 1
+        return self._settled(now)
+
+    def change(self, plan: FaultPlan, chances: Chances, shared: Shared, now: float) -> list[Action]:
+        """A fault (none of segments) goes on with other figures, and keeps what it holds; when it acts, and where, is as before."""
+        self.handle(ev.Timer(), now)
+        self._faults[plan.name].plan = plan
+        for direction, stage in plan.stages(chances, shared):
+            self._pipes[direction].change(plan.name, stage, now)
         self.epoch += 1
         return self._settled(now)
 
@@ -148,10 +156,9 @@ class Connection:
         self._actions = []
         for fault in self._faults.values():
             if fault.plan.dial is not None and fault.timeline.active:
-                changed = fault.plan.dial(plan, fault.chance)
-                if changed != plan:
-                    self._actions.append(Fired(fault.plan.name, changed.difference(plan)))
-                plan = changed
+                before, plan = plan, fault.plan.dial(plan, fault.chance)
+                if plan != before:
+                    self._actions.append(Fired(fault.plan.name, plan.difference(before)))
         return plan, self._actions
 
     def handle(self, event: ev.Event, now: float) -> list[Action]:
@@ -160,9 +167,8 @@ class Connection:
         if self.over and not self.lasting:
             return self._actions
         kind = type(event)
-        if kind is ev.Noted:  # it went by before whatever is due by now, and decides nothing
-            if self.packets is not None:
-                self.packets.note(event.tap, event.packet)  # type: ignore[union-attr]
+        if kind is ev.Noted and self.packets is not None:  # it went by before whatever is due by now, and decides nothing
+            self.packets.note(event.tap, event.packet)  # type: ignore[union-attr]
             return self._actions
         if self._deadline is not None and self._deadline <= now:
             self._advance(now)
@@ -186,9 +192,9 @@ class Connection:
             case ev.Dialled():
                 early, self._early = self._early, None
                 self._actions += early or ()
-            case ev.DialFailed():
+            case ev.DialFailed(_, orderly):
                 self._early = None
-                self._died("server", now)
+                self._died("server", now, orderly)
             case ev.Waiting(direction):
                 self._pipes[direction].waiting(now)
             case ev.Order(name, heal, why, by_hand) if (ordered := self._faults.get(name)) is not None:
@@ -200,6 +206,8 @@ class Connection:
                     self._trigger(ordered, why, now)
             case ev.RunEnds() | ev.Forgotten():
                 self._lives.finish("the run ends" if isinstance(event, ev.RunEnds) else "it is forgotten", now)
+                for pipe in self._pipes.values():
+                    pipe.heal("", now)  # what was leaving
 
     def _seen(self, event: ev.Seen, now: float) -> bool:
         # True: more is to be settled than when to come back.
@@ -233,22 +241,21 @@ class Connection:
 
     def _eof(self, direction: Direction, offset: int, now: float) -> None:
         side = SOURCE[direction]
-        leg = self._legs[side]
+        leg, pipe = self._legs[side], self._pipes[direction]
         if leg.got_fin or leg.gone:
             return
         leg.got_fin = True
-        pipe = self._pipes[direction]
         pipe.entered = offset
         pipe.push(Fin(), now)
         for fault in reversed(self._faults.values()):
             if isinstance(fault.trigger, OnFin) and fault.trigger.side == side and fault.plan.queued is None:
                 self._trigger(fault, f"the {side} has sent its FIN", now, direction, AFTER_FIN)
 
-    def _died(self, side: Side, now: float) -> None:
+    def _died(self, side: Side, now: float, orderly: bool = False) -> None:
         if not self._legs[side].gone:
             self._leg_gone(side)
             self._legs[side].reset = True
-            self._pipes[FROM[side]].push(Rst(), now)
+            self._pipes[FROM[side]].push(Close() if orderly else Rst(), now)
 
     # ----------------------------------------------------- starting, healing
 
@@ -256,7 +263,7 @@ class Connection:
         # At the same time, faults before what stages hold.
         self._lives.advance(now)
         for direction in DIRECTIONS:
-            self._pipes[direction].due(now)
+            self.epoch += self._pipes[direction].due(now)
         if self.packets is not None:
             self.packets.due(now)
 
@@ -301,31 +308,32 @@ class Connection:
         leg = self._legs[sink]
         if leg.gone:
             return
-        if isinstance(item, Chunk):
-            self._do(sink, Send(direction, item.data, item.injected))
-            return
-        self.epoch += 1
         match item:
+            case Chunk():
+                self._do(sink, Send(direction, item.data, item.injected))
             case Fin():
+                self.epoch += 1
                 leg.sent_fin = True
                 self._do(sink, SendFin(direction))
             case Rst():
-                self._do(sink, ResetLeg(sink))
-                self._leg_gone(sink)
-            case Close(linger):
-                self._do(sink, CloseLeg(sink, linger))
-                self._leg_gone(sink)
+                self._end_leg(sink, ResetLeg(sink))
+            case Close(linger, both):
+                for side in (sink, SOURCE[direction]) if both else (sink,):
+                    self._end_leg(side, CloseLeg(side, linger))
             case _:  # Broken: bytes are missing, and both ends must know
                 for side in SIDES:
-                    if not self._legs[side].gone:
-                        self._do(side, ResetLeg(side))
-                        self._leg_gone(side)
+                    self._end_leg(side, ResetLeg(side))
 
     def _do(self, side: Side, action: Action) -> None:
         if side == "server" and self._early is not None:
             self._early.append(action)
         else:
             self._actions.append(action)
+
+    def _end_leg(self, side: Side, action: Action) -> None:
+        if not self._legs[side].gone:
+            self._do(side, action)
+            self._leg_gone(side)
 
     def _leg_gone(self, side: Side) -> None:
         self._legs[side].gone = True
@@ -349,8 +357,7 @@ class Connection:
     def _close_finished_legs(self) -> None:
         for side in SIDES:
             if is_done(side, self._legs, self._pipes[TO[side]]):
-                self._do(side, CloseLeg(side))
-                self._leg_gone(side)
+                self._end_leg(side, CloseLeg(side))
         self.over = self.over or (self._legs["client"].gone and self._legs["server"].gone)
 
     def _end(self, now: float) -> None:
@@ -386,15 +393,7 @@ class Connection:
                 self._actions.append(Pause(direction) if paused else Resume(direction))
 
     def _set_deadline(self) -> None:
-        earliest = self._lives.deadline()
-        for pipe in (self._pipes["c2s"], self._pipes["s2c"]):
-            deadline = pipe.deadline()
-            if deadline is not None and (earliest is None or deadline < earliest):
-                earliest = deadline
+        asked = [self._lives.deadline(), self._pipes["c2s"].deadline(), self._pipes["s2c"].deadline()]
         if self.packets is not None:
-            deadline = self.packets.deadline()
-            if deadline is not None and (earliest is None or deadline < earliest):
-                earliest = deadline
-            if self.lasting and (earliest is None or self._lasts_until < earliest):
-                earliest = self._lasts_until
-        self._deadline = earliest
+            asked += [self.packets.deadline(), self._lasts_until if self.lasting else None]
+        self._deadline = min([each for each in asked if each is not None], default=None)

@@ -68,9 +68,10 @@ class Dialled:
 
 @dataclass(frozen=True, slots=True)
 class DialFailed:
-    """The upstream could not be reached; `why` is the errno's name or `timeout`."""
+    """The upstream could not be reached; `why` is the errno's name or `timeout`. The client gets a RST or, `orderly`, a FIN."""
 
     why: str
+    orderly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def event(name: str, entry: Entry, faults: Set[str]) -> ev.Event:
         case "dialled":
             return ev.Dialled(get(entry, "address", str), get(entry, "port", int, 0))
         case "dial_failed":
-            return ev.DialFailed(get(entry, "why", str))
+            return ev.DialFailed(get(entry, "why", str), get(entry, "orderly", bool, False))
         case "data":
             return _data(entry, faults)
         case "eof":

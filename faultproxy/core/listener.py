@@ -47,6 +47,11 @@ class Listener:
         timeline.opened(now, clock_start)
         return self.due(now)
 
+    def change(self, plan: FaultPlan) -> list[Said]:
+        """A fault goes on with other figures."""
+        self._plans[plan.name] = plan
+        return self._renew()
+
     def leave(self, fault: str, why: str) -> list[Said]:
         """A fault heals and is taken out."""
         said = self.order(fault, True, why, 0.0)

@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from faultproxy.core.leaving import Leaving
 from faultproxy.core.limits import HELD_PER_DIRECTION, Budget
 from faultproxy.core.stage import Act, Broken, Chunk, Close, Fin, Item, Items, Rst, Stage
 
@@ -100,9 +101,41 @@ class Pipe:
 
     def remove(self, fault: str) -> None:
         """Takes out the stages of a fault that has healed, and so hold nothing."""
+        self._keep([slot for slot in self._slots if slot.name != fault])
+
+    def let_go(self, fault: str) -> None:
+        """The fault is about to heal and to be removed: what it holds until a certain time keeps that time (`Leaving`)."""
+        for slot in self._slots:
+            if slot.name == fault and slot.active and slot.stage.deadline() is not None:
+                slot.name, slot.stage = "", Leaving(slot.stage)
+                slot.places.clear()
+
+    def change(self, fault: str, stage: Stage, now: float) -> None:
+        """Another stage takes the place of that fault's, and whatever it holds."""
+        for index, slot in enumerate(self._slots):
+            if slot.name == fault:
+                before, slot.stage = slot.stage, stage
+                if slot.active and not stage.inherit(before):
+                    self._hand_over(index, before, now)
+        self._count()
+
+    def _hand_over(self, index: int, before: Stage, now: float) -> None:
+        slot = self._slots[index]
+        kept = before.heal(now)
+        self._pass(index, slot.stage.start(now), now)
+        if not slot.places:
+            self._pass(index, slot.stage.reached(self.entered, now), now)
+        closing = slot.closing
+        for item in kept:
+            if isinstance(item, Act):
+                self._report(slot.name, item)
+            else:
+                self._pass(index, slot.take(closing if closing is not None and isinstance(item, Fin) else item, now), now)
+
+    def _keep(self, slots: list[Slot]) -> None:
         live = [self._slots[index] for index in self._live]
-        self._slots = [slot for slot in self._slots if slot.name != fault]
-        self._live = [index for index, slot in enumerate(self._slots) if slot in live]
+        self._slots = slots
+        self._live = [index for index, slot in enumerate(slots) if slot in live]
 
     def push(self, item: Item, now: float) -> None:
         """Something arrives from the source."""
@@ -135,9 +168,9 @@ class Pipe:
         self._count()
 
     def heal(self, fault: str, now: float) -> None:
-        """Heals every stage of that fault; what it held goes on to the stages behind it, in order."""
+        """Heals every stage of that fault (empty: of those that are leaving); what it held goes on to the stages behind it, in order."""
         for index, slot in enumerate(self._slots):
-            if slot.name == fault and slot.active:
+            if slot.active and slot.name == fault:
                 slot.active = False
                 slot.places.clear()
                 self._live.remove(index)
@@ -152,8 +185,8 @@ class Pipe:
             if not self._slots[index].stage.reading:
                 self._pass(index, self._slots[index].stage.waiting(now), now)
 
-    def due(self, now: float) -> None:
-        """Lets every stage act whose time has come."""
+    def due(self, now: float) -> bool:
+        """Lets every stage act whose time has come. True: one of them was leaving, and is gone now."""
         acted = False
         for index in tuple(self._live):
             stage = self._slots[index].stage
@@ -162,8 +195,13 @@ class Pipe:
                 self._pass(index, stage.due(now), now)
                 if stage.deadline() == deadline:
                     break
-        if acted:
-            self._count()
+        if not acted:
+            return False
+        gone = [slot for slot in self._slots if isinstance(slot.stage, Leaving) and slot.stage.done]
+        if gone:
+            self._keep([slot for slot in self._slots if slot not in gone])
+        self._count()
+        return bool(gone)
 
     def deadline(self) -> float | None:
         """The earliest time that any stage waits for."""
@@ -205,7 +243,7 @@ class Pipe:
         """The connection is over: what is held has nowhere to go, and what the stages share with other connections is given back."""
         for index in self._live:
             slot = self._slots[index]
-            if slot.stage.held:  # it has acted, although nothing of it got out
+            if slot.stage.held and slot.name:  # it has acted, although nothing of it got out
                 self._report(slot.name, Act("held bytes until the connection was over", size=slot.stage.held))
             slot.stage.heal(now)
         self._live = []
@@ -223,7 +261,7 @@ class Pipe:
         slot, accepted = self._slots[index], True
         for item in items:
             if isinstance(item, Act):
-                if accepted:
+                if accepted and slot.name:
                     self._report(slot.name, item)
                 continue
             if isinstance(item, Fin):

@@ -125,7 +125,7 @@ class _Replayed:
         event = read.get(entry, "event", str)
         if not self.coming and (label == 0 or event == "connect"):
             self._tell_run(event, entry, now)
-        elif not self.coming and event not in ("open", "order", "add", "remove", "run_ends"):  # these follow from something
+        elif not self.coming and event not in ("open", "order", "add", "change", "remove", "run_ends"):  # these follow from something
             self._tell(label, event, entry, now)
         wanted = {key: value for key, value in entry.items() if key not in ("time", "proxy")}
         got = self.coming.popleft() if self.coming else None
@@ -161,8 +161,14 @@ class _Replayed:
                 pass
             case "add":
                 self._add(read.get(entry, "fault", dict), now)
+            case "change":
+                table = read.get(entry, "fault", dict)
+                (plan,) = self._build([table])
+                read.fault({"fault": plan.name}, self._faults)
+                run.change(plan, table, now)
             case "remove":
-                run.remove(read.fault(entry, self._faults), read.get(entry, "why", str), now)
+                drain = read.get(entry, "drain", bool, False)
+                run.remove(read.fault(entry, self._faults), read.get(entry, "why", str), now, drain=drain)
                 self._faults.discard(entry["fault"])
             case _:
                 raise ValueError(f"unknown event {event!r}")

@@ -33,15 +33,23 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A fault goes on with other figures; `fault` is its new table. `change`, `add` or `remove` follows for each connection concerned."""
+
+    fault: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
-    """A fault is taken out; `remove` follows for each connection that has it."""
+    """A fault is taken out; `remove` follows for each connection that has it. `drain`: what it holds keeps its time."""
 
     fault: str
     why: str
+    drain: bool = False
 
 
-Happening = Event | Knock | Add | Remove | str
-"""An event, or one of the words `open dial add remove close` (a connection) and `open timer waiting order heal end` (the listener)."""
+Happening = Event | Knock | Add | Change | Remove | str
+"""An event, or one of the words `open dial add change remove close` (a connection), `open timer waiting order heal end` (the listener)."""
 Watch = Callable[[float, Connection | None, Happening, Sequence[Action]], None]
 """Told of all that reaches the run and of every decision: time, connection (None: the listener), what happened, and the actions.
 What is decided in consequence, by a chain or an order, follows its cause."""
@@ -72,6 +80,7 @@ class _Entry:
     """Since when and why it is started by hand for everybody: for a connection that opens later too, while it lasts."""
     resting: bool = False
     """Healed by hand: it does not start for connections that open later either."""
+    changes: int = 0
 
 
 @dataclass(slots=True)
@@ -235,14 +244,47 @@ class Run:
                 self._changed(connection, actions, now, "add", outcome)
         return outcome
 
-    def remove(self, fault: str, why: str, now: float) -> Outcome:
-        """A fault heals and is taken out. KeyError: there is none of that name; ValueError: it acts on segments, and can only be healed."""
+    def change(self, plan: FaultPlan, table: Mapping[str, Any], now: float) -> Outcome:
+        """The fault of that name goes on with other figures; `table` is what it is made of now, for the watch.
+
+        What it holds it keeps, with the time at which that was to leave. Where it chooses other connections than before, it joins those
+        and leaves the others; who stays chosen is not drawn again. Raises KeyError for a name that there is not, and ValueError for what
+        cannot be changed: its kind, what starts it and how long it lasts, its directions, and a fault of segments.
+        """
+        entry = self._entries[plan.name]
+        before = entry.plan
+        fixed = (plan.kind, plan.schedule, plan.directions, plan.packet)
+        if plan.packet is not None or fixed != (before.kind, before.schedule, before.directions, None):
+            raise ValueError(f"{plan.name!r}: only its figures and whom it hits can be changed; remove it, and add it anew")
+        entry.plan, entry.changes = plan, entry.changes + 1
+        self.plans = tuple(plan if each is before else each for each in self.plans)
+        again = plan.selection != before.selection
+        if again:
+            entry.chooser = Chooser(plan.selection, self.seed, plan.name)
+        self._shared |= _shared(plan)
+        outcome = self._listened(self.listener.change(plan) if plan.listen is not None else (), now, Change(table))
+        for connection in [each for each in self.connections.values() if not each.over and plan.listen is None]:
+            peer, ordinal, has = connection.peer, connection.ordinal, plan.name in connection.faults
+            if not (entry.chooser.chooses(peer, ordinal) if again else has):
+                if has:
+                    self._changed(connection, connection.leave(plan.name, "no longer chosen", now), now, "remove", outcome)
+                continue
+            act, word = (connection.change, "change") if has else (connection.join, "add")
+            entry.stats.chosen += not has
+            self._changed(connection, act(plan, self._chances(plan, peer, ordinal), self._shared, now), now, word, outcome)
+        return outcome
+
+    def remove(self, fault: str, why: str, now: float, *, drain: bool = False) -> Outcome:
+        """A fault heals and is taken out; with `drain`, what it holds until a certain time keeps that time.
+
+        KeyError: there is none of that name; ValueError: it acts on segments, and can only be healed.
+        """
         plan = self._entries[fault].plan
         if plan.packet is not None:
             raise ValueError(f"{fault!r} acts on segments: it can be healed, not removed")
-        outcome = self._listened(self.listener.leave(fault, why) if plan.listen is not None else (), now, Remove(fault, why))
+        outcome = self._listened(self.listener.leave(fault, why) if plan.listen is not None else (), now, Remove(fault, why, drain))
         for connection in [each for each in self.connections.values() if fault in each.faults]:
-            self._changed(connection, connection.leave(fault, why, now), now, "remove", outcome)
+            self._changed(connection, connection.leave(fault, why, now, drain), now, "remove", outcome)
         self.plans = tuple(each for each in self.plans if each.name != fault)
         self._remote = tuple(each for each in self._remote if each.name != fault)
         self._shared = {key: value for key, value in self._shared.items() if key[1] != fault}
@@ -277,7 +319,9 @@ class Run:
 
     def _chances(self, plan: FaultPlan, peer: Peer, ordinal: int) -> dict[tuple[str, str], Chance]:
         purposes: list[str] = ["", *(DIRECTIONS if plan.stage is not None else ()), *(plan.queued.taps if plan.queued is not None else ())]
-        return {(what, plan.name): stream(self.seed, peer.role, peer.name, ordinal, what, plan.name) for what in purposes}
+        changes = self._entries[plan.name].changes
+        which = (changes,) if changes else ()  # what was drawn before is not drawn again
+        return {(what, plan.name): stream(self.seed, peer.role, peer.name, ordinal, what, plan.name, *which) for what in purposes}
 
     def _changed(self, connection: Connection, actions: list[Action], now: float, word: str, outcome: Outcome) -> None:
         outcome.append((connection, []))  # nothing may be decided, and yet its deadline is another

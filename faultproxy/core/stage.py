@@ -43,12 +43,14 @@ class Rst:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the sink's leg here, with SO_LINGER `linger` in seconds (None: off). What comes after it is discarded.
+    """Close the sink's leg here, with SO_LINGER `linger` in seconds (None: off), and the source's with it where `both`. What comes
+    after it is discarded.
 
     On its way it keeps the place of a FIN: the stages behind are shown a FIN, and what they let out is this.
     """
 
     linger: float | None = None
+    both: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +123,11 @@ class Stage:
     def heal(self, now: float) -> Items:
         """The fault ends: give back what is held, in order, and be ready to start again."""
         return NOTHING
+
+    def inherit(self, before: Stage) -> bool:
+        """Goes on in place of `before`, a stage of the same kind with other figures, which is active and is then forgotten.
+
+        True: everything is taken over, what is held with the time it was to leave. False: nothing is; `before` is healed and this one
+        started, and what that gave back is shown to this one.
+        """
+        return False

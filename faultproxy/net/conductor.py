@@ -10,7 +10,8 @@ from typing import Any
 import trio
 
 from faultproxy.core import events as ev
-from faultproxy.core.actions import Filter, Healed
+from faultproxy.core.actions import Filter, Healed, ResetLeg
+from faultproxy.core.events import SIDES
 from faultproxy.core.plan import Dial, FaultPlan, Peer
 from faultproxy.core.run import Outcome, Run
 from faultproxy.net import sockets
@@ -48,6 +49,7 @@ class Conductor:
         notify: Callable[[str], None],
         limit: int,
         who: Who = Peer,
+        orderly: bool = False,
     ) -> None:
         self.run = run
         self.board = board
@@ -65,6 +67,8 @@ class Conductor:
         self._notify = notify
         self._limit = limit
         self.who = who
+        self.orderly = orderly
+        """Whoever the upstream cannot be dialled for gets a FIN rather than a RST."""
         self._by_core: dict[int, Link] = {}
         self._dials: dict[int, Attempt] = {}
         self._captured: dict[int, Tapped] = {}
@@ -97,10 +101,25 @@ class Conductor:
         """A fault is added (`Run.add`)."""
         self.in_turn(lambda: self._decided(lambda now: self.run.add(plan, table, now)))
 
-    def remove(self, fault: str, why: str) -> None:
+    def change(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
+        """A fault goes on with other figures (`Run.change`)."""
+        self.in_turn(lambda: self._decided(lambda now: self.run.change(plan, table, now)))
+
+    def remove(self, fault: str, why: str, drain: bool) -> None:
         """A fault heals and is taken out."""
-        self.in_turn(lambda: self._decided(lambda now: self.run.remove(fault, why, now)))
+        self.in_turn(lambda: self._decided(lambda now: self.run.remove(fault, why, now, drain=drain)))
         self.in_turn(lambda: self.door.become(self.run.listener.state))  # which may have no faults left, and so nobody to ask
+
+    def kill(self, ordinal: int) -> bool:
+        """Both legs of a connection end with a RST. False: there is none of that number."""
+        link = self.link(ordinal)
+        if link is not None:
+            self.in_turn(partial(self._killed, link))
+        return link is not None
+
+    def link(self, ordinal: int) -> Link | None:
+        """The connection of that number, if it is open."""
+        return next((link for link in self.links.values() if link.ordinal == ordinal), None)
 
     def heal(self) -> None:
         """Everything heals, and nothing starts again; all goes on."""
@@ -136,6 +155,14 @@ class Conductor:
                 self.run.close(link.core)
         self.door.vacated()
 
+    def dialling(self) -> dict[int, int]:
+        """The own port of each dial that is under way, by the client's."""
+        return {
+            link.core.peer.port: attempt.port
+            for number, attempt in self._dials.items()
+            if (link := self.links.get(number)) is not None and link.core is not None
+        }
+
     def overflowed(self, link: Link, size: int) -> None:
         """Injected bytes are dropped, because the peer has not read what was kept for it before."""
         self._notify(f"connection {link.ordinal}: {size} injected bytes are dropped: the peer does not read, and the bound is met")
@@ -169,6 +196,13 @@ class Conductor:
         self.carry(outcome)
         if not outcome or outcome[0][0] is not core:
             link.refresh()
+
+    def _killed(self, link: Link) -> None:
+        link.act([ResetLeg(side) for side in tuple(link.legs)])
+        if link.core is None:
+            self.finished(link)
+        for side in SIDES:
+            self.tell(link, ev.PeerReset(side, "killed"))
 
     async def _close_slowly(self, sock: socket.socket, link: Link) -> None:
         began = self.now()

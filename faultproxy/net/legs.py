@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from faultproxy.core.connection import ALL
 from faultproxy.core.events import Direction, Side
 from faultproxy.core.limits import READ_SIZE
+from faultproxy.core.triggers import ALL
 
 if TYPE_CHECKING:
     from faultproxy.net.link import Link

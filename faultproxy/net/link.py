@@ -73,11 +73,11 @@ class Link:
 
     def not_dialled(self, why: str) -> None:
         """The upstream cannot be had; `why` as in `ev.DialFailed`."""
-        if self.core is None:
-            self._reset("client")
-            self.refresh()
-        else:
-            self.conductor.tell(self, ev.DialFailed(why))
+        if self.core is not None:
+            self.conductor.tell(self, ev.DialFailed(why, self.conductor.orderly))
+            return
+        self.act([do.CloseLeg("client") if self.conductor.orderly else do.ResetLeg("client")])
+        self.refresh()
 
     # ------------------------------------- what the switchboard reports
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import trio
 
+from faultproxy.core.events import Side
 from faultproxy.core.limits import DIAL_TIMEOUT, Budget
 from faultproxy.core.mechanism import choose
 from faultproxy.core.plan import FaultPlan, Peer, Sockets
@@ -88,7 +90,8 @@ class Proxy:
     minds waiting 2 ms, which makes round trips a third shorter. Packet faults need the packet plane (docs/packet-plane.md), and so does a
     `capture`; `fail_open` False loses segments that cannot be judged, instead of letting them pass. `who` tells
     which member of a crowd or which probe connects from an address and port. `armed` False: a plain relay until `arm`.
-    `tells_all`: `watch` is told of connections that no fault concerns, too.
+    `tells_all`: `watch` is told of connections that no fault concerns, too. `orderly`: who the upstream cannot be dialled for gets a FIN
+    rather than a RST. `farewell`: seconds that what is healed at the end has to leave the process.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class Proxy:
         plans: Sequence[FaultPlan],
         *,
         listen: str,
-        upstream: str,
+        upstream: str | addresses.Address,
         seed: int,
         sockets: Sockets = DEFAULT_BUFFERS,
         watch: Watch | None = None,
@@ -111,16 +114,20 @@ class Proxy:
         who: Who = Peer,
         armed: bool = True,
         tells_all: bool = False,
+        orderly: bool = False,
+        farewell: float = FAREWELL,
     ) -> None:
         self.name = name
         self._who = who
         self._armed = armed
         self._tells_all = tells_all
+        self._orderly = orderly
+        self._farewell = farewell
         self.plans = mechanisms(plans, capture)
         self.seed = seed
         self.address = listen
         self._listen = addresses.parse(listen, "listen")
-        self._upstream = addresses.parse(upstream, "upstream")
+        self._upstream = addresses.parse(upstream, "upstream") if isinstance(upstream, str) else upstream
         self._sockets = sockets
         self._watch = watch
         self._notify = notify
@@ -153,7 +160,9 @@ class Proxy:
             board = Switchboard(readiness, budget, lingers=self._alone)
             dialler = Dialler(board, self._upstream, self._dial_timeout, nursery)
             limit = sockets.connection_limit(self._max_connections)
-            conductor = Conductor(self.run, board, dialler, port, nursery=nursery, notify=self._notify, limit=limit, who=self._who)
+            conductor = Conductor(
+                self.run, board, dialler, port, nursery=nursery, notify=self._notify, limit=limit, who=self._who, orderly=self._orderly
+            )
             try:
                 if queued or self._capture is not None:
                     conductor.plane = self._plane(conductor, board)
@@ -178,20 +187,34 @@ class Proxy:
         if self._conductor is not None:
             self._conductor.add(plan, table)
 
-    def remove(self, fault: str, why: str = "by hand") -> None:
-        """Heals a fault and takes it out. KeyError: there is none of that name; ValueError: a packet fault can only be healed."""
+    def change(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
+        """A fault goes on with other figures, and loses nothing that it holds (`Run.change`, which tells what cannot be changed)."""
+        before = self._plan(plan.name)
+        if self._conductor is not None:
+            self._conductor.change(plan, table)
+        self.plans = tuple(plan if each is before else each for each in self.plans)
+
+    def remove(self, fault: str, why: str = "by hand", *, drain: bool = False) -> None:
+        """Heals a fault and takes it out; with `drain`, what it holds until a certain time keeps that time.
+
+        KeyError: there is none of that name; ValueError: a packet fault can only be healed.
+        """
         plan = self._plan(fault)
         if plan.packet is not None:
             raise ValueError(f"{fault!r} acts on segments: it can be healed, not removed")
         self.plans = tuple(each for each in self.plans if each is not plan)
         if self._conductor is not None:
-            self._conductor.remove(fault, why)
+            self._conductor.remove(fault, why, drain)
 
     def order(self, fault: str, *, heal: bool = False, why: str = "by hand") -> None:
         """Starts (or heals) a fault wherever it applies. KeyError: there is none of that name."""
         self._plan(fault)
         if self._conductor is not None:
             self._conductor.order(fault, heal, why)
+
+    def kill(self, ordinal: int) -> bool:
+        """Ends a connection with a RST to both ends. False: none of that number is open."""
+        return self._conductor is not None and self._conductor.kill(ordinal)
 
     def arm(self) -> None:
         """The clock of the faults starts now, where it was made with `armed` False; whoever is connected already is not concerned."""
@@ -203,26 +226,17 @@ class Proxy:
         if self._conductor is not None:
             self._conductor.heal()
 
+    def dialling(self) -> dict[int, int]:
+        """From which own port the server is being dialled, by the port of the client for whom."""
+        return self._conductor.dialling() if self._conductor is not None else {}
+
     def snapshot(self) -> Snapshot:
         """How things stand; after the end, how they stood then."""
         if self._conductor is None:
             return self._ended or Snapshot(0, 0, 0, 0, 0, 0, "not started", ())
         conductor = self._conductor
         links = list(conductor.links.values())
-        start = self.run.clock_start
-        rows = tuple(
-            Row(
-                link.ordinal,
-                link.peer,
-                link.opened - start,
-                _phase(link),
-                link.ways["c2s"].count,
-                link.ways["s2c"].count,
-                link.kept + (link.core.held if link.core is not None else 0),
-                link.core.active if link.core is not None else (),
-            )
-            for link in links[-ROWS:]
-        )
+        rows = tuple(self._row(link) for link in links[-ROWS:])
         return Snapshot(
             opened=self.run.opened,
             open=len(links),
@@ -232,6 +246,28 @@ class Proxy:
             held=self.run.budget.held,
             listening=conductor.door.state,
             rows=rows,
+        )
+
+    def row(self, ordinal: int) -> Row | None:
+        """One connection that is open; None: there is none of that number."""
+        link = self._conductor.link(ordinal) if self._conductor is not None else None
+        return self._row(link) if link is not None else None
+
+    def legs(self, ordinal: int) -> Mapping[Side, socket.socket]:
+        """The sockets of a connection that are open, to be looked at only."""
+        link = self._conductor.link(ordinal) if self._conductor is not None else None
+        return {side: leg.sock for side, leg in link.legs.items() if leg.sock is not None} if link is not None else {}
+
+    def _row(self, link: Link) -> Row:
+        return Row(
+            link.ordinal,
+            link.peer,
+            link.opened - self.run.clock_start,
+            _phase(link),
+            link.ways["c2s"].count,
+            link.ways["s2c"].count,
+            link.kept + (link.core.held if link.core is not None else 0),
+            link.core.active if link.core is not None else (),
         )
 
     def _plan(self, fault: str) -> FaultPlan:
@@ -245,7 +281,7 @@ class Proxy:
 
     def _finish(self, conductor: Conductor, board: Switchboard) -> None:
         conductor.end()
-        deadline = trio.current_time() + FAREWELL
+        deadline = trio.current_time() + self._farewell
         before = -1
         while trio.current_time() < deadline:
             # Segments that were held are read only now, and passed on.

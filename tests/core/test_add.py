@@ -34,9 +34,14 @@ class Book(Playbook):
         self._note(self.run.add(fault(table).plan(), table, time))
         return self
 
-    def remove(self, time: float, name: str) -> Book:
+    def remove(self, time: float, name: str, *, drain: bool = False) -> Book:
         self.until(time)
-        self._note(self.run.remove(name, "by hand", time))
+        self._note(self.run.remove(name, "by hand", time, drain=drain))
+        return self
+
+    def change(self, time: float, **table: Any) -> Book:
+        self.until(time)
+        self._note(self.run.change(fault(table).plan(), table, time))
         return self
 
 
@@ -244,6 +249,7 @@ COMING: list[dict[str, Any]] = [
     {"kind": "blackhole", "name": "d", "direction": "s2c", "after_bytes": "300B"},
     {"kind": "refuse", "name": "e", "on_match": "x", "lasts": "50ms"},
 ]
+OTHERWISE: dict[str, dict[str, Any]] = {"a": {"delay": "5ms", "connections": {"share": "70%"}}, "c": {"rate": "50kB/s"}}
 
 
 @settings(max_examples=150, deadline=None)
@@ -256,6 +262,10 @@ def test_whatever_comes_and_goes_replays_and_holds_nothing_in_the_end(steps: lis
         table = COMING[pick % len(COMING)]
         if act < 2 and table["name"] not in there:
             run.add(fault(table).plan(), table, recorded.now)
+            recorded.sleep(pause)
+        elif act == 8 and table["name"] in there:
+            other = table | OTHERWISE.get(table["name"], {})
+            run.change(fault(other).plan(), other, recorded.now)
             recorded.sleep(pause)
         elif act == 2 and there:
             run.remove(there[pick % len(there)], "by hand", recorded.now)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from faultproxy.core.actions import CloseLeg, Fired, Healed, Pause, ResetLeg, Resume, Send, SendFin, Started
-from faultproxy.core.connection import ALL
 from faultproxy.core.events import DialFailed, Dialled, PeerReset, RunEnds
 from faultproxy.core.limits import HELD_PER_DIRECTION
 from faultproxy.core.plan import Dial, FaultPlan, Sockets
+from faultproxy.core.triggers import ALL
 from tests.core.playbook import Playbook, fault
 
 

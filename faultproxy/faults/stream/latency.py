@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from faultproxy.core.events import Direction
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import NOTHING, Act, Chunk, Fin, Item, Items, Rst, Stage
@@ -19,12 +21,14 @@ class Latency(Delaying, StreamFault):
     `jitter` varies the delay, drawn anew for each arrival (bytes that arrive at one moment share it); nothing overtakes, so a byte
     that drew a short delay waits for the ones before it. With `uniform` the delay lies within `delay` ± `jitter`; the other
     distributions take `jitter` as their standard deviation, as netem does. `correlation` ties each draw to the one before.
-    A FIN and a RST keep their place behind the last byte. Healing releases what is held, at once and in order.
+    A FIN and a RST keep their place behind the last byte, and are delayed themselves unless `fin` is false. Healing releases what is
+    held, at once and in order.
     """
 
     example: ClassVar[str] = 'kind = "latency"\ndirection = "s2c"\ndelay = "200ms"\njitter = "50ms"\n'
 
     kind: Literal["latency"] = "latency"
+    fin: bool = Field(True, strict=True, description="a FIN and a RST are delayed too; false: they only wait for the bytes before them")
 
     def stage(self, direction: Direction, chance: Chance, shared: object) -> Stage:
         """A queue with a release time for each item."""
@@ -34,6 +38,7 @@ class Latency(Delaying, StreamFault):
 class _Latency(Stage):
     def __init__(self, fault: Latency, chance: Chance) -> None:
         self._delays = Delays(fault, chance)
+        self._delays_fin = fault.fin
         self._queue: deque[tuple[float, Item]] = deque()
         self._arrived: float | None = None
         self._release = 0.0
@@ -43,10 +48,10 @@ class _Latency(Stage):
         return self._hold(chunk, now)
 
     def fin(self, now: float) -> Items:
-        return self._hold(Fin(), now)
+        return self._end(Fin(), now)
 
     def rst(self, now: float) -> Items:
-        return self._hold(Rst(), now)
+        return self._end(Rst(), now)
 
     def deadline(self) -> float | None:
         return self._queue[0][0] if self._queue else None
@@ -70,6 +75,20 @@ class _Latency(Stage):
         self._arrived = None
         self._release = 0.0
         return out
+
+    def inherit(self, before: Stage) -> bool:
+        if not isinstance(before, _Latency):
+            return False
+        self._queue, self.held, self._release = before._queue, before.held, before._release
+        return True
+
+    def _end(self, item: Fin | Rst, now: float) -> Items:
+        if self._delays_fin:
+            return self._hold(item, now)
+        if not self._queue:
+            return (item,)
+        self._queue.append((self._queue[-1][0], item))
+        return NOTHING
 
     def _hold(self, item: Item, now: float) -> Items:
         # One draw for each moment of arrival, however the bytes of that moment were cut.
