@@ -1,0 +1,1 @@
+"""The control plane: many proxies in one process, steered over HTTP while they run."""
