@@ -7,6 +7,7 @@ a list of values. Times are seconds of the run's clock, to the microsecond.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ MEMBERS = 1000
 SPAN = 20_000
 """Characters kept of one program's output, the last."""
 
+_TURN = {way: turn for turn, way in enumerate((("client", "proxy"), ("proxy", "server"), ("server", "proxy"), ("proxy", "client")))}
 _USUAL = ("", "", "data", 0, 1, -1, 0, "")
 """A mark without its time, as it is most often."""
 
@@ -112,7 +114,7 @@ def _rank(track: Track, failed: frozenset[str]) -> tuple[bool, bool]:
 
 
 def _size(track: Track) -> int:
-    return MARK * len(track.marks) + POINT * sum(len(points) for points in track.curves.values())
+    return MARK * (len(track.marks) + len(_read_off(track.curves))) + POINT * sum(len(points) for points in track.curves.values())
 
 
 def _track(track: Track, faults: Mapping[str, int], kept: bool) -> dict[str, Any]:
@@ -125,12 +127,31 @@ def _track(track: Track, faults: Mapping[str, int], kept: bool) -> dict[str, Any
     }
     if not kept:
         return known
-    curves = {
-        name: [[_time(time) for time, _ in points], [clean(value) if isinstance(value, str) else value for _, value in points]]
-        for name, points in track.curves.items()
-    }
-    marks = _once_closed(sorted(track.marks, key=lambda mark: mark.time))
+    curves = {name: [[_time(time) for time, _ in points], [_value(value) for _, value in points]] for name, points in track.curves.items()}
+    marks = _once_closed(sorted([*track.marks, *_read_off(track.curves)], key=_in_order))
     return known | {"marks": [_mark(mark, faults) for mark in marks], "curves": curves}
+
+
+def _in_order(mark: Mark) -> tuple[float, int]:
+    # What one look has found has one time: then a request comes first, and its answer behind it.
+    return mark.time, _TURN.get((mark.where, mark.to), len(_TURN))
+
+
+def _read_off(curves: Mapping[str, Sequence[tuple[float, float | str]]]) -> list[Mark]:
+    """What an analyser of packets would mark, as the kernel at either end has counted it: retransmissions, zero windows."""
+    found: list[Mark] = []
+    for side in ("client", "server"):
+        before = 0.0
+        for time, now in curves.get(f"{side}.retransmits", ()):
+            if not isinstance(now, str) and now > before:
+                found.append(Mark(time, side, "proxy", "retransmission", count=round(now - before)))
+                before = now
+        shut = False
+        for time, closed in curves.get(f"{side}.zero_window", ()):
+            if bool(closed) != shut:
+                shut = bool(closed)
+                found.append(Mark(time, side, "", "zero window" if shut else "window open", note=f"the {side} may {'not ' * shut}send"))
+    return found
 
 
 def _once_closed(marks: Sequence[Mark]) -> list[Mark]:
@@ -153,6 +174,12 @@ def _mark(mark: Mark, faults: Mapping[str, int]) -> list[Any]:
     while values and values[-1] == _USUAL[len(values) - 1]:
         values.pop()
     return [_time(mark.time), *values]
+
+
+def _value(value: float | str) -> float | str:
+    if isinstance(value, str):
+        return clean(value)
+    return int(value) if math.isfinite(value) and value == int(value) else round(value, 6)
 
 
 def _time(time: float | None) -> float | None:

@@ -20,7 +20,7 @@ from faultproxy.verify.reports.drawing import drawings
 from faultproxy.verify.reports.json_document import finite
 from faultproxy.verify.reports.whole import Whole, clean, said, totals_line
 
-SCRIPTS = ("time.js", "ladder.js", "curves.js", "picture.js", "view.js", "page.js")
+SCRIPTS = ("time.js", "ladder.js", "curves.js", "story.js", "picture.js", "view.js", "crowd.js", "page.js")
 """In the order in which they build upon each other."""
 
 _PAGE = """\
@@ -80,7 +80,7 @@ def _entry(place: int, result: Result) -> str:
     parts = [
         f"<b>{said(result.outcome)}</b>",
         f'<span class="time">{result.seconds:.1f} s</span>',
-        f'<span class="name">{escape(clean(result.scenario))}</span>',
+        f'<span class="name">{escape(clean(result.scenario)).replace("/", "/<wbr>")}</span>',
         *([f'<span class="reason">{escape(reason)}</span>'] if reason else []),
     ]
     return f'<li class="{result.outcome}"><a href="#{place}">{" ".join(parts)}</a></li>'

@@ -54,6 +54,8 @@ def track(label: str) -> Track:
         "client.send_queue": [(0.0, 0.0), (2.0, 1400.0), (3.0, 0.0)],
         "server.send_queue": [(0.0, 0.0)],
         "server.backoff": [(0.0, 0.0)],
+        "client.retransmits": [(0.0, 0.0), (1.5, 2.0)],
+        "client.zero_window": [(0.0, 0.0), (1.2, 1.0), (2.6, 0.0)],
     }
     return Track(label, "crowd", 0.0, 3.3, marks, curves)
 

@@ -17,8 +17,11 @@ def test_a_mark_leaves_out_what_is_as_usual() -> None:
         [0.0, "c", "p", "SYN"],
         [0.001, "p", "s", "SYN"],
         [1.0, "p", "c", "ACK", 0, 1, 0, 1, "dropped an ACK"],
+        [1.2, "c", "", "zero window", 0, 1, -1, 0, "the client may not send"],
+        [1.5, "c", "p", "retransmission", 0, 2],
         [2.0, "c", "p", "data", 1400],
         [2.5, "p", "", "note", 0, 1, 0, 0, "held the FIN"],
+        [2.6, "c", "", "window open", 0, 1, -1, 0, "the client may send"],
         [3.0, "s", "p", "FIN"],
         [3.0, "p", "c", "FIN"],
         [3.2, "p", "", "note", 0, 1, -1, 0, "closed towards the client"],
@@ -37,6 +40,12 @@ def test_marks_are_in_order_of_time() -> None:
     odd = Track("1", "outsider", 0.0, 1.0, [Mark(0.5, "client", "proxy", "data", 1), Mark(0.4, "client", "proxy", "SYN")])
     (drawn,) = drawings([result(tracks=[odd])])
     assert [mark[0] for mark in drawn["tracks"][0]["marks"]] == [0.4, 0.5]
+
+
+def test_what_one_look_has_found_is_a_request_and_then_its_answer() -> None:
+    ways = [("proxy", "client"), ("server", "proxy"), ("proxy", "server"), ("client", "proxy")]
+    (drawn,) = drawings([result(tracks=[Track("1", "outsider", 0.0, 1.0, [Mark(0.5, *way, "data", 1) for way in ways])])])
+    assert [mark[1] + mark[2] for mark in drawn["tracks"][0]["marks"]] == ["cp", "ps", "sp", "pc"]
 
 
 def test_a_curve_is_its_times_and_its_values() -> None:

@@ -1,34 +1,34 @@
 "use strict";
-/* What the kernels knew of a connection, beside the ladder, on the same time. Draws into an SVG group that it is given. */
+/* What the kernels knew of a connection, beside the ladder, on the same time. Nothing here touches the page. */
 
 /**
  * @typedef {{name: string, client: Curve | null, server: Curve | null, most: number}} Column
  * @typedef {[number[], (number | string)[]]} Curve
  */
 
-/** Pixels of a column, and of a column of states. */
-const COLUMN = 88;
-const STATE = 84;
+/** Pixels of a column. */
+const COLUMN = 82;
+/** What is drawn first: the rest may need scrolling. The ladder shows bytes already, and zero windows too. */
+const TELLING = ["send_queue", "peer_window", "retransmits", "unacked", "backoff", "rtt", "recv_queue"];
+/** Drawn beside the lifelines. */
+const BESIDE = ["tcp_state", "zero_window"];
 
 /**
  * Curves by what they are of; those that never change from nothing come as names only.
  * @param {Record<string, Curve>} curves
- * @returns {{states: {side: string, curve: Curve}[], columns: Column[], flat: string[]}}
+ * @returns {{columns: Column[], flat: string[]}}
  */
 function columnsOf(curves) {
-  const states = ["client", "server"]
-    .filter((side) => curves[`${side}.tcp_state`])
-    .map((side) => ({ side, curve: curves[`${side}.tcp_state`] }));
-  const names = [...new Set(Object.keys(curves).map((name) => name.replace(/^(client|server)\./, "")))].filter((name) => name !== "tcp_state");
-  const late = (/** @type {string} */ name) => Number(name.startsWith("bytes")); // the ladder shows bytes already
-  names.sort((one, other) => late(one) - late(other));
+  const names = [...new Set(Object.keys(curves).map((name) => name.replace(/^(client|server)\./, "")))].filter((name) => !BESIDE.includes(name));
+  const rank = (/** @type {string} */ name) => (TELLING.includes(name) ? TELLING.indexOf(name) : TELLING.length);
+  names.sort((one, other) => rank(one) - rank(other));
   const columns = names.map((name) => {
     const client = curves[`client.${name}`] ?? null;
     const server = curves[`server.${name}`] ?? null;
     const values = [client, server].flatMap((curve) => (curve ? curve[1].map(Number) : []));
     return { name, client, server, most: Math.max(0, ...values.filter(Number.isFinite)) };
   });
-  return { states, columns: columns.filter((column) => column.most > 0), flat: columns.filter((c) => c.most <= 0).map((c) => c.name) };
+  return { columns: columns.filter((column) => column.most > 0), flat: columns.filter((c) => c.most <= 0).map((c) => c.name) };
 }
 
 /**
@@ -59,10 +59,11 @@ function steps(curve, map, end, xOf) {
 }
 
 /**
- * The stretches of a strip of states.
- * @param {Curve} curve
+ * The stretches of time in which a value stayed what it was.
+ * @param {Curve | undefined} curve
  * @param {number} end
  */
 function stretches(curve, end) {
-  return curve[0].map((from, i) => ({ from, to: curve[0][i + 1] ?? end, state: String(curve[1][i]) }));
+  const [times, values] = curve ?? [[], []];
+  return times.map((from, i) => ({ from, to: times[i + 1] ?? end, state: String(values[i]) }));
 }

@@ -1,7 +1,7 @@
 "use strict";
 /* The page round the diagrams: list of scenarios, one scenario, its connections. The address tells which: #2 or #2/players 1. */
 
-/** Connections that are listed at once; a filter finds the others. */
+/** Connections of one expectation that are listed. */
 const LISTED = 300;
 
 /**
@@ -22,7 +22,7 @@ function h(tag, attributes, ...children) {
 const RESULTS = JSON.parse(document.getElementById("data")?.textContent ?? "[]");
 const MAIN = /** @type {HTMLElement} */ (document.getElementById("main"));
 const INDEX = /** @type {HTMLElement} */ (document.getElementById("index"));
-/** @type {{number: number, open: (label: string, time?: number | null) => void} | null} */
+/** @type {{number: number, crowd: Crowd} | null} */
 let current = null;
 
 // ------------------------------------------------------------ one scenario
@@ -30,28 +30,28 @@ let current = null;
 /** @param {number} number */
 function showScenario(number) {
   const result = RESULTS[number];
-  const connections = connectionsOf(result, number);
+  const crowd = new Crowd(result, (label) => history.replaceState(null, "", `#${number}/${encodeURIComponent(label)}`));
   const jump = (/** @type {string} */ label, /** @type {number | null} */ time) => {
-    connections.open(label, time);
-    connections.element.scrollIntoView({ block: "start" });
+    crowd.open(label, time);
+    crowd.stage.scrollIntoView({ block: "start" });
   };
   const parts = [
     headOf(result),
     section("What was expected", expectations(result, jump)),
     section("Faults", faultsOf(result)),
-    result.tracks.length ? section(`Connections (${result.tracks.length})`, connections.element) : "",
+    result.tracks.length ? section(`Connections (${result.tracks.length})`, crowd.element) : "",
     evidence("Sockets at the end", result.sockets.join("\n")),
     evidence("What happened last", result.journal.join("\n"), true),
     ...Object.entries(result.outputs).map(([name, text]) => evidence(`What the ${name} wrote`, String(text))),
     evidence("Notes", result.notes.join("\n"), true),
   ];
   MAIN.replaceChildren(...parts.filter((part) => part !== ""));
-  current = { number, open: connections.open };
+  current = { number, crowd };
   for (const link of INDEX.querySelectorAll("a")) {
     if (link.getAttribute("href") === `#${number}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  connections.first();
+  crowd.first(asked().label);
 }
 
 /** @param {any} result */
@@ -89,7 +89,7 @@ function expectations(result, jump) {
   if (!result.findings.length) return "";
   const order = ["failed", "inconclusive", "not_judged", "passed"];
   const sorted = [...result.findings].sort((one, other) => order.indexOf(one.judged) - order.indexOf(other.judged));
-  const rows = sorted.map((finding) => {
+  const row = (/** @type {any} */ finding) => {
     const [subject, at, got, since, reason] = finding.members[0];
     const many = finding.count > 1 ? `${finding.count} times; the first: ` : "";
     const known = result.tracks.some((/** @type {any} */ track) => track.label === subject);
@@ -105,11 +105,17 @@ function expectations(result, jump) {
       h("td", {}, finding.wanted),
       h("td", {}, ...details),
       h("td", {}, known ? link : subject || "all"),
-      h("td", {}, at === null ? "–" : seconds(at), h("div", { class: "muted" }, since ? `since ${since}` : "")),
+      h("td", { class: "at" }, at === null ? "–" : seconds(at), h("div", { class: "muted" }, since ? `since ${since}` : "")),
     );
-  });
-  const head = ["", "wanted", "got", "connection", "at"].map((name) => h("th", {}, name));
-  return h("div", { class: "wide" }, h("table", { class: "findings" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)));
+  };
+  const table = (/** @type {any[]} */ findings) => {
+    const head = ["", "wanted", "got", "connection", "at"].map((name) => h("th", {}, name));
+    return h("div", { class: "wide" }, h("table", { class: "findings" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...findings.map(row))));
+  };
+  const passed = sorted.filter((finding) => finding.judged === "passed");
+  if (!passed.length || passed.length === sorted.length) return table(sorted);
+  const others = sorted.filter((finding) => finding.judged !== "passed");
+  return h("div", {}, table(others), h("details", { class: "passed" }, h("summary", {}, `and ${passed.length} that passed`), table(passed)));
 }
 
 /** @param {any} finding @param {(label: string, time: number | null) => void} jump */
@@ -137,82 +143,6 @@ function faultsOf(result) {
     return h("li", {}, h("span", { class: `swatch f${number % 6}` }), " ", fault.words || `${fault.name}: ${fault.kind}`, h("span", { class: fault.fired ? "muted" : "reason" }, ` — ${counts}`));
   });
   return h("ul", { class: "faults" }, ...items);
-}
-
-// ------------------------------------------------------------- connections
-
-/** @param {any} result @param {number} number */
-function connectionsOf(result, number) {
-  const failed = new Set();
-  for (const finding of result.findings) if (finding.judged === "failed") for (const [subject] of finding.members) failed.add(subject);
-  const rank = (/** @type {any} */ track) => (failed.has(track.label) ? 0 : track.acts ? 1 : 2);
-  const tracks = [...result.tracks].sort((one, other) => rank(one) - rank(other));
-  const search = /** @type {HTMLInputElement} */ (h("input", { type: "search", placeholder: `Filter ${tracks.length} connections`, "aria-label": "Filter connections" }));
-  const list = h("ul", { class: "tracks" });
-  const filter = tracks.length > 6 ? search : "";
-  const stage = h("div", { class: "stage" });
-  const element = h("div", { class: "connections" }, h("div", { class: "picker" }, filter, list), stage);
-  let shown = "";
-
-  const mark = () => {
-    for (const button of list.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.label === shown));
-  };
-  const fill = () => {
-    const asked = search.value.trim().toLowerCase();
-    const found = tracks.filter((track) => `${track.label} ${track.role} ${failed.has(track.label) ? "failed" : ""} ${track.acts ? "fault" : ""}`.toLowerCase().includes(asked));
-    const items = found.slice(0, LISTED).map((track) => h("li", {}, trackButton(track, failed.has(track.label), () => open(track.label))));
-    if (found.length > LISTED) items.push(h("li", { class: "muted" }, `and ${found.length - LISTED} more: use the filter`));
-    list.replaceChildren(...items);
-    mark();
-  };
-  /** @param {string} label @param {number | null} [time] */
-  const open = (label, time) => {
-    const track = tracks.find((each) => each.label === label);
-    if (!track) return;
-    shown = label;
-    mark();
-    history.replaceState(null, "", `#${number}/${encodeURIComponent(label)}`);
-    stage.replaceChildren(...diagramOf(result, track, time ?? null));
-  };
-  search.addEventListener("input", fill);
-  list.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[/** @type {"ArrowDown"} */ (event.key)];
-    const buttons = [...list.querySelectorAll("button")];
-    const next = step && buttons[buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement)) + step];
-    if (next) {
-      next.focus();
-      event.preventDefault();
-    }
-  });
-  fill();
-  const first = () => {
-    const asked = decodeURIComponent(location.hash.split("/").slice(1).join("/"));
-    const track = tracks.find((each) => each.label === asked) ?? tracks[0];
-    if (track) open(track.label);
-  };
-  return { element, open, first };
-}
-
-/** @param {any} track @param {boolean} failed @param {() => void} open */
-function trackButton(track, failed, open) {
-  const about = [track.role, track.acts ? `${track.acts} × fault` : "", failed ? "failed" : ""].filter(Boolean).join(" · ");
-  const button = h("button", { type: "button", "data-label": track.label, class: failed ? "failed" : track.acts ? "acted" : "" }, h("b", {}, track.label), h("span", {}, about));
-  button.addEventListener("click", open);
-  return button;
-}
-
-/** @param {any} result @param {any} track @param {number | null} time */
-function diagramOf(result, track, time) {
-  const lived = `${track.label} (${track.role}), opened at ${seconds(track.opened)}, ${track.closed === null ? "open to the end" : `closed at ${seconds(track.closed)}`}`;
-  if (!track.marks) return [h("p", {}, lived), h("p", { class: "muted" }, "Its details are left out to keep this page small; the JSON report has them.")];
-  const view = new View(result, track);
-  if (time !== null) setTimeout(() => view.goTo(time), 50);
-  const list = h("pre", { tabindex: "0" });
-  const details = h("details", {}, h("summary", {}, `All ${track.marks.length} marks as a list`), list);
-  details.addEventListener("toggle", () => {
-    list.textContent ||= view.marks.map((mark) => sentence(mark, view.faults)).join("\n");
-  });
-  return [h("p", { class: "muted" }, lived), view.element, details];
 }
 
 // ------------------------------------------------------------- the page
@@ -250,13 +180,23 @@ function indexFilter() {
   INDEX.before(search);
 }
 
-function follow() {
+/** What the address asks for. */
+function asked() {
   const [place, ...label] = location.hash.slice(1).split("/");
+  try {
+    return { place, label: decodeURIComponent(label.join("/")) };
+  } catch {
+    return { place, label: "" }; // somebody has cut the address short
+  }
+}
+
+function follow() {
+  const { place, label } = asked();
   const worst = Number(INDEX.querySelector("a")?.getAttribute("href")?.slice(1) ?? 0);
   const number = place === "" ? worst : Number(place);
   if (!RESULTS[number]) return;
   if (current?.number !== number) showScenario(number);
-  else if (label.length) current.open(decodeURIComponent(label.join("/")));
+  else if (label) current.crowd.open(label);
 }
 
 themeButton();

@@ -6,8 +6,10 @@ const SVG = "http://www.w3.org/2000/svg";
 const HEAD = 46;
 const AXIS = 74;
 const LANE = 16;
-const FLAGS = 72;
-const APART = 180;
+const FLAGS = 62;
+const APART = 164;
+/** Pixels of the strip of states beside a lifeline. */
+const STRIP = 16;
 
 /**
  * @param {string} tag
@@ -21,6 +23,11 @@ function svg(tag, attributes, text) {
   return element;
 }
 
+/**
+ * Where everything stands from left to right.
+ * @typedef {{lanes: number, ladder: Record<string, number>, apart: number, flags: number, curves: number, width: number}} Places
+ */
+
 class Picture {
   /**
    * @param {any} result
@@ -28,7 +35,7 @@ class Picture {
    */
   constructor(result, track) {
     this.faults = result.faults.map((/** @type {any} */ fault) => fault.name);
-    this.marks = /** @type {Mark[]} */ (track.marks.map(markOf));
+    this.marks = marksOf(track.marks);
     this.track = track;
     this.bands = bandsOf(result, track);
     this.flags = flagsOf(result, track);
@@ -48,8 +55,6 @@ class Picture {
     this.map = timeMap(this.times, 0, false);
     /** @type {Arrow[]} */
     this.arrows = [];
-    /** @type {number | null} */
-    this.cursor = null;
 
     this.canvas = svg("svg", { role: "img", "aria-label": `what happened on ${track.label}, in time` });
     this.spacer = h("div", {});
@@ -61,64 +66,59 @@ class Picture {
     return Math.max(this.scroll.clientHeight - HEAD, 50);
   }
 
-  /** Where everything stands from left to right. */
-  _places() {
+  /** @returns {Places} */
+  places() {
     const lanes = AXIS + LANE * this.bands.lanes;
-    const right = this.curves.states.length * STATE + this.curves.columns.length * COLUMN;
-    const apart = Math.max(APART, (this.scroll.clientWidth - lanes - right - FLAGS - 92) / 2);
-    const client = lanes + 34;
+    const right = this.curves.columns.length * COLUMN;
+    const beside = 2 * (STRIP + 12);
+    const apart = Math.max(APART, Math.min((this.scroll.clientWidth - lanes - right - FLAGS - beside - 30) / 2, 2 * APART));
+    const client = lanes + STRIP + 20;
     const ladder = { c: client, p: client + apart, s: client + 2 * apart };
-    const flags = ladder.s + 42;
+    const flags = ladder.s + STRIP + 24;
     const curves = flags + FLAGS;
-    return { lanes, ladder, flags, curves, width: curves + right + 8 };
+    return { lanes, ladder, apart, flags, curves, width: curves + right + 8 };
   }
 
   draw() {
     if (!this.scale) return;
-    const places = this._places();
+    const places = this.places();
     const top = this.scroll.scrollTop;
     const height = this.scroll.clientHeight;
-    this.canvas.setAttribute("width", String(places.width));
+    this.canvas.setAttribute("width", String(Math.max(places.width, this.scroll.clientWidth)));
     this.canvas.setAttribute("height", String(height));
     const time = svg("g", { transform: `translate(0 ${HEAD - top})` });
     const sight = { from: top - ROW * 3, to: top + this.room + ROW * 3 };
     this._drawPhases(time, places);
     this._drawBands(time, places, top);
     this._drawAxis(time, sight);
-    this._drawLifelines(time, places);
-    this._drawCurves(time, places, top);
-    for (const arrow of this.arrows) if (arrow.at > sight.from && arrow.at < sight.to) this._drawArrow(time, arrow, places.ladder);
+    this._drawLifelines(time, places, top);
+    this._drawCurves(time, places);
     this._drawFlags(time, places, sight);
-    if (this.cursor !== null) {
-      const y = yOf(this.map, this.cursor);
-      time.append(svg("line", { class: "cursor", x1: 0, x2: places.width, y1: y, y2: y }));
-    }
+    for (const arrow of this.arrows) if (arrow.at > sight.from && arrow.at < sight.to) this._drawArrow(time, arrow, places);
     this.canvas.replaceChildren(time, this._heading(places));
   }
 
-  /** @param {ReturnType<View["_places"]>} places */
+  /** @param {Places} places */
   _heading(places) {
     const head = svg("g", {});
-    head.append(svg("rect", { class: "head", x: 0, y: 0, width: Math.max(places.width, this.scroll.clientWidth), height: HEAD }));
+    const width = Math.max(places.width, this.scroll.clientWidth);
+    head.append(svg("rect", { class: "head", x: 0, y: 0, width, height: HEAD }));
     const put = (/** @type {number} */ x, /** @type {string} */ text, kind = "name", anchor = "middle", y = 19) =>
       head.append(svg("text", { class: kind, x, y, "text-anchor": anchor }, text));
     put(8, "time", "column", "start");
     put(places.ladder.c, "client");
     put(places.ladder.p, "proxy");
     put(places.ladder.s, "server");
-    if (this.flags.length) put(places.flags - 12, "expected", "column", "start");
+    if (this.raw["client.tcp_state"]) put(places.ladder.c, "state to its left", "muted", "middle", 36);
+    if (this.raw["server.tcp_state"]) put(places.ladder.s, "state to its right", "muted", "middle", 36);
+    if (this.flags.length) put(places.flags - 4, "expected", "column", "start");
     let x = places.curves;
-    for (const state of this.curves.states) {
-      put(x, "state", "column", "start");
-      put(x, state.side, `column ${state.side}`, "start", 36);
-      x += STATE;
-    }
     for (const column of this.curves.columns) {
       put(x, words(column.name), "column", "start");
       put(x, `max ${shown(column.name, column.most)}`, "muted", "start", 36);
       x += COLUMN;
     }
-    head.append(svg("line", { class: "rule", x1: 0, x2: Math.max(places.width, this.scroll.clientWidth), y1: HEAD, y2: HEAD }));
+    head.append(svg("line", { class: "rule", x1: 0, x2: width, y1: HEAD, y2: HEAD }));
     return head;
   }
 
@@ -129,7 +129,7 @@ class Picture {
     const besides = (/** @type {number} */ below) => below > -10 && below < 24; // where a phase's name stands
     const tick = (/** @type {number} */ time, /** @type {number} */ digits) => {
       const y = yOf(map, time);
-      if (y < taken + 22 || y < sight.from || y > sight.to || this.phases.some((phase) => besides(yOf(map, phase.time) - y))) return;
+      if (y < taken + 22 || y < sight.from || y > Math.min(sight.to, map.height - 6) || this.phases.some((phase) => besides(yOf(map, phase.time) - y))) return;
       taken = y;
       g.append(svg("text", { class: "tick", x: 8, y: y + 4 }, seconds(time, digits)));
       g.append(svg("line", { class: "rule", x1: AXIS - 12, x2: AXIS - 4, y1: y, y2: y }));
@@ -142,20 +142,23 @@ class Picture {
     }
     const step = niceStep(40 / this.scale);
     const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step))));
-    const first = Math.ceil(timeAt(map, Math.max(sight.from, 0)) / step);
+    const first = Math.max(Math.ceil(timeAt(map, Math.max(sight.from, 0)) / step), 0);
     for (let i = first; i * step <= timeAt(map, sight.to) + step; i++) tick(i * step, digits);
   }
 
-  /** @param {Element} g @param {ReturnType<View["_places"]>} places */
+  /** @param {Element} g @param {Places} places */
   _drawPhases(g, places) {
+    let taken = -Infinity;
     for (const phase of this.phases) {
       const y = yOf(this.map, phase.time);
+      const name = Math.max(y < 16 ? y + 13 : y - 4, taken + 12);
+      taken = name;
       g.append(svg("line", { class: "phase", x1: 0, x2: places.width, y1: y, y2: y }));
-      g.append(svg("text", { class: "phase", x: 8, y: y < 16 ? y + 13 : y - 4 }, phase.name));
+      g.append(svg("text", { class: "phase", x: 8, y: name }, phase.name));
     }
   }
 
-  /** @param {Element} g @param {ReturnType<View["_places"]>} places @param {number} top */
+  /** @param {Element} g @param {Places} places @param {number} top */
   _drawBands(g, places, top) {
     const map = this.map;
     for (const band of this.bands.all) {
@@ -163,19 +166,21 @@ class Picture {
       const to = Math.max(yOf(map, Math.min(band.heal ?? this.end, this.end)), from + 2);
       const x = AXIS + band.lane * LANE;
       const colour = `f${band.fault % 6}`;
-      g.append(svg("rect", { class: `band ${colour}`, x, y: from, width: places.ladder.s - x + 14, height: to - from }));
+      g.append(svg("rect", { class: `band ${colour}`, x, y: from, width: places.ladder.s - x + STRIP + 12, height: to - from }));
       g.append(svg("rect", { class: `bar ${colour}`, x, y: from, width: 3, height: to - from }));
-      const seen = { from: Math.max(from, top), to: Math.min(to, top + this.room) };
       const name = this.faults[band.fault];
-      if (seen.to - seen.from > name.length * 6.4 + 12) {
-        const y = seen.from + 8;
-        g.append(svg("text", { class: `lane ${colour}`, x: 0, y: 0, transform: `translate(${x + 6} ${y}) rotate(90)` }, name));
-      }
+      this._upright(g, `lane ${colour}`, x + 6, { from: Math.max(from, top), to: Math.min(to, top + this.room) }, name);
     }
   }
 
-  /** @param {Element} g @param {ReturnType<View["_places"]>} places */
-  _drawLifelines(g, places) {
+  /** A word from top to bottom, where there is room for it. @param {Element} g @param {string} kind @param {number} x @param {{from: number, to: number}} seen @param {string} text */
+  _upright(g, kind, x, seen, text) {
+    if (seen.to - seen.from <= text.length * 6.7 + 10) return;
+    g.append(svg("text", { class: kind, transform: `translate(${x} ${seen.from + 6}) rotate(90)` }, text));
+  }
+
+  /** @param {Element} g @param {Places} places @param {number} top */
+  _drawLifelines(g, places, top) {
     const map = this.map;
     const from = yOf(map, this.start);
     const to = yOf(map, this.track.closed ?? this.end);
@@ -183,32 +188,48 @@ class Picture {
       g.append(svg("line", { class: "ghost", x1: x, x2: x, y1: 0, y2: map.height }));
       g.append(svg("line", { class: "life", x1: x, x2: x, y1: from, y2: to }));
     }
+    this._drawSide(g, "client", places.ladder.c - STRIP - 5, places.ladder.c + 2, top);
+    this._drawSide(g, "server", places.ladder.s + 5, places.ladder.s - 6, top);
   }
 
-  /** @param {Element} g @param {Arrow} arrow @param {Record<string, number>} ladder */
-  _drawArrow(g, arrow, ladder) {
+  /** One end's states, and when it could not send because the window was closed. @param {Element} g @param {string} side @param {number} strip @param {number} inner @param {number} top */
+  _drawSide(g, side, strip, inner, top) {
+    const map = this.map;
+    for (const { from, to, state } of stretches(this.raw[`${side}.tcp_state`], this.end)) {
+      const y = yOf(map, from);
+      const height = Math.max(yOf(map, to) - y, 2);
+      g.append(svg("rect", { class: `state ${state}`, x: strip, y, width: STRIP, height }));
+      this._upright(g, "state", strip + 5, { from: Math.max(y, top), to: Math.min(y + height, top + this.room) }, state);
+    }
+    for (const { from, to, state } of stretches(this.raw[`${side}.zero_window`], this.end))
+      if (Number(state)) g.append(svg("rect", { class: "shut", x: inner, y: yOf(map, from), width: 4, height: Math.max(yOf(map, to) - yOf(map, from), 2) }));
+  }
+
+  /** @param {Element} g @param {Arrow} arrow @param {Places} places */
+  _drawArrow(g, arrow, places) {
     const first = arrow.marks[0];
     const y = arrow.at;
-    const kind = `${first.fault >= 0 ? `f${first.fault % 6}` : "plain"} ${first.what.toLowerCase()}${first.lost ? " lost" : ""}`;
-    const label = labelOf(arrow, this.faults);
-    const x1 = ladder[first.from];
+    const kind = `${first.fault >= 0 ? `f${first.fault % 6}` : "plain"} ${first.what.toLowerCase().replace(/ /g, "-")}${first.lost ? " lost" : ""}`;
+    const whole = labelOf(arrow, this.faults);
+    const x1 = places.ladder[first.from];
     if (!first.to) {
       g.append(svg("circle", { class: `dot ${kind}`, cx: x1, cy: y, r: 3.5 }));
       const outward = first.from === "s" ? -1 : 1;
-      g.append(svg("text", { class: `label ${kind}`, x: x1 + 8 * outward, y: y + 4, "text-anchor": outward < 0 ? "end" : "start" }, label));
+      const label = fitted(whole, places.apart - 18);
+      g.append(svg("text", { class: `label ${kind}`, x: x1 + 9 * outward, y: y + 1, "text-anchor": outward < 0 ? "end" : "start" }, label));
       return;
     }
-    const x2 = ladder[first.to];
+    const x2 = places.ladder[first.to];
     const way = Math.sign(x2 - x1);
     const stop = first.lost ? x1 + (x2 - x1) * 0.72 : x2 - way * 2;
     const thick = 1.2 + Math.min(Math.log10(1 + arrow.size) * 0.3, 1.8);
     g.append(svg("line", { class: `arrow ${kind}`, x1, x2: first.lost ? stop : stop - way * 5, y1: y, y2: y, "stroke-width": thick }));
     if (first.lost) g.append(svg("path", { class: `cross ${kind}`, d: `M${stop - 4} ${y - 4}l8 8m0 -8l-8 8` }));
     else g.append(svg("path", { class: `tip ${kind}`, d: `M${stop} ${y}l${-8 * way} -4v8z` }));
-    g.append(svg("text", { class: `label ${kind}`, x: (x1 + x2) / 2, y: y - 4, "text-anchor": "middle" }, label));
+    g.append(svg("text", { class: `label ${kind}`, x: (x1 + x2) / 2, y: y - 4, "text-anchor": "middle" }, fitted(whole, Math.abs(x2 - x1) - 10)));
   }
 
-  /** @param {Element} g @param {ReturnType<View["_places"]>} places @param {{from: number, to: number}} sight */
+  /** @param {Element} g @param {Places} places @param {{from: number, to: number}} sight */
   _drawFlags(g, places, sight) {
     /** @type {number[]} */
     const taken = [];
@@ -218,83 +239,23 @@ class Picture {
       taken.push(y);
       if (y < sight.from || y > sight.to || place > 3) continue;
       const sign = { passed: "✓", failed: "✗" }[/** @type {"passed"} */ (flag.judged)] ?? "?";
-      g.append(svg("text", { class: `flag ${flag.judged}`, x: places.flags + place * 14 - 4, y: y + 4 }, sign));
-      if (!place) g.append(svg("line", { class: `flag ${flag.judged}`, x1: places.ladder.s, x2: places.flags - 8, y1: y, y2: y }));
+      g.append(svg("text", { class: `flag ${flag.judged}`, x: places.flags + place * 14, y: y + 4 }, sign));
+      if (!place) g.append(svg("line", { class: `flag ${flag.judged}`, x1: flag.judged === "failed" ? places.ladder.c : places.ladder.s, x2: places.flags - 4, y1: y, y2: y }));
     }
   }
 
-  /** @param {Element} g @param {ReturnType<View["_places"]>} places @param {number} top */
-  _drawCurves(g, places, top) {
+  /** @param {Element} g @param {Places} places */
+  _drawCurves(g, places) {
     const map = this.map;
-    let x = places.curves;
-    for (const { curve } of this.curves.states) {
-      for (const { from, to, state } of stretches(curve, this.end)) {
-        const y = yOf(map, from);
-        const height = Math.max(yOf(map, to) - y, 1);
-        g.append(svg("rect", { class: `state ${state}`, x, y, width: STATE - 6, height }));
-        const seen = Math.max(y, top);
-        if (y + height - seen > 14) g.append(svg("text", { class: "state", x: x + 3, y: seen + 12 }, state));
-      }
-      x += STATE;
-    }
+    let left = places.curves;
     for (const column of this.curves.columns) {
-      const left = x;
       g.append(svg("line", { class: "ghost", x1: left, x2: left, y1: 0, y2: map.height }));
       for (const side of /** @type {const} */ (["client", "server"])) {
         const curve = column[side];
-        if (curve && curve[0].length) g.append(svg("path", { class: `curve ${side}`, d: steps(curve, map, this.end, (value) => left + (value / column.most) * (COLUMN - 16)) }));
+        const at = (/** @type {number} */ value) => left + (value / column.most) * (COLUMN - 16);
+        if (curve && curve[0].length) g.append(svg("path", { class: `curve ${side}`, d: steps(curve, map, this.end, at) }));
       }
-      x += COLUMN;
+      left += COLUMN;
     }
   }
-}
-
-/** `send_queue` as people write it. @param {string} name */
-const words = (name) => name.replace(/_/g, " ");
-
-/**
- * The times in which a fault was active on this connection, each in a lane of its fault.
- * @param {any} result
- * @param {any} track
- */
-function bandsOf(result, track) {
-  /** @type {{fault: number, lane: number, start: number, heal: number | null}[]} */
-  const all = [];
-  let lanes = 0;
-  result.faults.forEach((/** @type {any} */ fault, /** @type {number} */ number) => {
-    const mine = fault.bands.filter((/** @type {any[]} */ band) => band[2] === track.label || band[2] === "");
-    for (const [start, heal] of mine) all.push({ fault: number, lane: lanes, start, heal });
-    if (mine.length) lanes++;
-  });
-  return { all, lanes };
-}
-
-/**
- * What was expected of this connection, or of everything, and decided at a moment.
- * @param {any} result
- * @param {any} track
- */
-function flagsOf(result, track) {
-  /** @type {{time: number, judged: string, wanted: string, got: string}[]} */
-  const all = [];
-  for (const finding of result.findings)
-    for (const [subject, at, got] of finding.members)
-      if (at !== null && (subject === track.label || subject === "" || subject === `connection ${track.label}`)) all.push({ time: at, judged: finding.judged, wanted: finding.wanted, got });
-  return all.sort((one, other) => one.time - other.time);
-}
-
-/**
- * Phases, those that begin at the same moment under one name.
- * @param {any} result
- */
-function phasesOf(result) {
-  /** @type {{name: string, time: number}[]} */
-  const all = [];
-  for (const [name, time] of Object.entries(result.phases)) {
-    const last = all[all.length - 1];
-    // Before the clock starts everything is at 0: what begins there is the faults' phase.
-    if (last && time - last.time < 0.02) last.name = last.time < 0.001 && time < 0.001 ? name : last.name;
-    else all.push({ name, time });
-  }
-  return all;
 }

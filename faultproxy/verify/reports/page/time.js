@@ -100,9 +100,12 @@ function niceStep(least) {
 /** @param {number} time @param {number} [digits] */
 const seconds = (time, digits = 3) => `${time.toFixed(digits)} s`;
 
+/** A difference of times. @param {number} time */
+const signed = (time) => `${time < 0 ? "−" : "+"}${seconds(Math.abs(time), 4)}`;
+
 /** @param {number} bytes */
 function bytes(bytes) {
-  if (bytes < 10000) return `${bytes} B`;
+  if (bytes < 10000) return `${Math.round(bytes)} B`;
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000;
@@ -116,6 +119,7 @@ function bytes(bytes) {
  */
 function shown(name, value) {
   if (typeof value === "string") return value;
+  if (name === "zero_window") return value ? "yes" : "no";
   if (/bytes|queue|window$/.test(name)) return bytes(value);
   if (/rtt|latency/.test(name)) return `${(value * 1000).toFixed(1)} ms`;
   return String(Math.round(value * 1000) / 1000);
