@@ -168,7 +168,7 @@ class Post:
             if error is None:
                 raise
             if not started:
-                raise error from group
+                raise error from error.__cause__  # the reason it has itself: what the kernel said
             self.messages.append(f"{self.name} has ended: {error}")
         finally:
             ended.set()

@@ -29,3 +29,15 @@ def test_what_the_closed_end_was_still_sending_arrives() -> None:
     book = Playbook(fault("latency", direction="c2s", delay="1s"), fault("close", direction="s2c", at="0.5s"))
     book.send(0.25, "c2s", b"last words").fin(0.75, "s2c").until(9.0)
     assert book.wire == [(0.5, "s2c", "close"), (1.25, "c2s", b"last words"), (1.25, "c2s", "close")]
+
+
+def test_both_legs_close_behind_the_bytes_of_the_one_direction() -> None:
+    book = Playbook(fault("close", direction="s2c", allow="3B", both_legs=True), fault("latency", direction="s2c", delay="1s"))
+    book.send(0.0, "c2s", b"a question").send(0.0, "s2c", b"ab").send(0.5, "s2c", b"cdef").until(9.0)
+    assert book.wire == [
+        (0.0, "c2s", b"a question"),
+        (1.0, "s2c", b"ab"),
+        (1.5, "s2c", b"c"),
+        (1.5, "s2c", "close"),
+        (1.5, "c2s", "close"),
+    ]
