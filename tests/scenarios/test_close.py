@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from faultproxy.kernel import procnet
+from faultproxy.kernel import procnet, sockdiag
 from tests.live.rig import End, holds, until
 from tests.scenarios.stage import Player, Stage, stage
 from tests.scenarios.test_flight import stream
@@ -26,10 +26,14 @@ async def test_fin_wait_2() -> None:
         player = await s.player()
         assert await player.ask("QUIT") == "BYE"
         assert await player.recv_all() == b""
-        await until_server_state(s, "FIN_WAIT_2")
-        assert s.of_server()[0].inode != 0
+
+        def waiting() -> list[bool]:
+            """Of each of the server's sockets in FIN_WAIT_2, whether a process owns it."""
+            return [row.inode != 0 for row in sockdiag.sockets(local_port=s.server_port, states=["FIN_WAIT_2"])]
+
+        await until(lambda: waiting() == [True], "FIN_WAIT_2 while the program waits")
         player.fin()  # the goodbye that is stuck
-        await until(lambda: s.server_state() == "FIN_WAIT_2" and s.of_server()[0].inode == 0, "FIN_WAIT_2 without a process")
+        await until(lambda: waiting() == [False], "FIN_WAIT_2 without a process")
         s.heal("goodbye-stuck")
         await until_server_state(s, "TIME_WAIT", "CLOSED")
 
