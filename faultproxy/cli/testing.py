@@ -23,7 +23,8 @@ def testing(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files, and folders of them.")],
     *,
     server: Annotated[
-        str | None, typer.Option(metavar="COMMAND", help="The server, in place of the file's; ${server_port} is its port.")
+        str | None,
+        typer.Option(metavar="COMMAND", help="The server, in place of the file's, which is ${server} in it; ${server_port} is its port."),
     ] = None,
     client: Annotated[str | None, typer.Option(metavar="COMMAND", help="The program under test, in place of the file's.")] = None,
     upstream: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="A server that runs already.")] = None,
@@ -93,8 +94,14 @@ def _scenarios(paths: list[Path], variables: dict[str, str], case: str | None) -
 
 
 def _task(scenario: Scenario, seed: int, options: list[str], *, server: str | None, client: str | None, upstream: str | None) -> Task:
+    # All that playing needs is imported here, before the pool forks: once, and not in each scenario's process.
+    import trio
+
+    from faultproxy.cli.words import sentence
     from faultproxy.verify.cast import Settings
+    from faultproxy.verify.ground import settle
     from faultproxy.verify.outcome import Result
+    from faultproxy.verify.play import Play
     from faultproxy.verify.pool import Task
 
     name = f"{scenario.path}" + (f"[{scenario.id.partition('[')[2]}" if "[" in scenario.id else "")
@@ -102,12 +109,6 @@ def _task(scenario: Scenario, seed: int, options: list[str], *, server: str | No
     again = shlex.join(["faultproxy", "test", str(scenario.path), *(["--case", case] if case else []), *options, "--seed", str(seed)])
 
     def play(say: Say) -> Result:
-        import trio
-
-        from faultproxy.cli.words import sentence
-        from faultproxy.verify.ground import settle
-        from faultproxy.verify.play import Play
-
         if unsupported := scenario.unsupported():
             return Result(name, scenario.title, "skipped", 0.0, seed, again, reason=unsupported[0], lacking=True)
         try:
@@ -170,7 +171,8 @@ class _Progress:
         self._console.print(f"[{style}]{result.outcome.upper().replace('_', ' '):12}[/]", end=" ")
         line = f"{result.scenario}  {result.seconds:.1f} s"
         self._console.print(line, markup=False, soft_wrap=True)
-        if result.reason:
+        told_below = self._total == 1 and result.outcome != "skipped"  # in the summary, which follows at once
+        if result.reason and not told_below:
             self._console.print(f"             {result.reason.splitlines()[0]}", markup=False, soft_wrap=True)
 
     def summary(self, results: list[Result], seconds: float) -> None:

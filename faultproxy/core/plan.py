@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
@@ -35,11 +35,17 @@ class Selection:
     source: IPv4Network | IPv6Network | None = None
     crowd: str | None = None
     probe: str | None = None
+    of_outsiders: bool = False
+    """`ordinals` are those of outsiders alone; otherwise members of crowds are meant too, each by his own number."""
 
     @property
     def everybody(self) -> bool:
         """Whether it leaves nobody out (but probes)."""
         return self == Selection()
+
+    def counting(self, *, of_outsiders: bool) -> Selection:
+        """The same with `of_outsiders`, where it has ordinals."""
+        return replace(self, of_outsiders=of_outsiders and self.ordinals is not None)
 
     def concerns(self, peer: Peer, ordinal: int) -> bool:
         """Whether the connection belongs to those that `count` then goes through."""
@@ -47,7 +53,7 @@ class Selection:
             return peer.role == "probe" and peer.name == self.probe
         if peer.role == "probe" or (self.crowd is not None and (peer.role, peer.name) != ("crowd", self.crowd)):
             return False
-        if self.ordinals is not None and ordinal not in self.ordinals:
+        if self.ordinals is not None and (ordinal not in self.ordinals or (self.of_outsiders and peer.role != "outsider")):
             return False
         return self.source is None or (peer.address != "" and _address(peer) in self.source)
 

@@ -142,11 +142,11 @@ class Timeline:
                 return "heal"
             self.active = True
             self.starts += 1
-            self._heal_at = None if schedule.lasts is None else started + schedule.lasts
+            self._heal_at = None if schedule.lasts is None else self._until(started, now)
             self._next = None
             if schedule.every is not None and not self._used_up:
                 self._next = started + schedule.every
-                self._skip_to(now)
+                self._skip_to(now, counted=False)
             return "again" if again else "start"
         return None
 
@@ -182,8 +182,14 @@ class Timeline:
     def _arm(self, start: float) -> None:
         self._next = start
 
-    def _skip_to(self, now: float) -> None:
-        # A place that opens late, or a clock that jumped: rounds that are wholly over are counted, not replayed one by one.
+    def _until(self, started: float, now: float) -> float:
+        # A machine that was so late that the round would be over takes place late: to start and heal at once would be no round at all.
+        lasts = self._schedule.lasts or 0.0
+        return started + lasts if started + lasts > now else now + lasts
+
+    def _skip_to(self, now: float, *, counted: bool = True) -> None:
+        # A place that opens late has missed the rounds that are wholly over, and they count: they have taken place elsewhere. Those that a
+        # late machine has slept through took place nowhere, and do not.
         schedule, start = self._schedule, self._next
         lasts = 0.0 if schedule.momentary and schedule.lasts is None else schedule.lasts
         if start is None or lasts is None or start >= now or start + lasts > now:
@@ -193,5 +199,5 @@ class Timeline:
             self.starts += 1
             return
         rounds = math.floor((now - lasts - start) / schedule.every) + 1 if lasts else math.ceil((now - start) / schedule.every)
-        self.starts += rounds
+        self.starts += rounds * counted
         self._next = None if self._used_up else start + rounds * schedule.every

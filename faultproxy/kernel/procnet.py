@@ -105,9 +105,12 @@ def find(
     Both ends of a loopback connection are in the table: the client's has the server's port as `remote_port`. For one connection give
     both ports: the kernel lends a client's port again to other destinations, and one in TIME_WAIT still counts.
     """
+    ticks = os.sysconf("SC_CLK_TCK")
+    ports = [port for port in (local_port, remote_port) if port is not None]
     return [
         found
-        for found in sockets(pid)
+        for text in _tables(pid)
+        for found in parse(_naming(text, ports), ticks)
         if (local_port is None or found.local[1] == local_port)
         and (remote_port is None or found.remote[1] == remote_port)
         and (state is None or found.state == state)
@@ -128,6 +131,13 @@ def parse(text: str, ticks: int = 100) -> Iterator[Socket]:
         fields = line.split()
         if len(fields) >= 10:
             yield _row(fields, ticks)
+
+
+def _naming(text: str, ports: list[int]) -> str:
+    # To read a row takes much longer than to search it, and a busy machine has many thousands.
+    wanted = [f":{port:04X} " for port in ports]
+    heading, *rows = text.splitlines() or [""]
+    return "\n".join([heading, *(row for row in rows if all(each in row for each in wanted))])
 
 
 def _row(fields: list[str], ticks: int) -> Socket:

@@ -158,6 +158,14 @@ class Attempt:
         """The last one was."""
         self._why = "no address"
 
+    @property
+    def port(self) -> int:
+        """From which it dials just now; 0: from none."""
+        if self._sock is None or self._sock.family == socket.AF_UNIX:
+            return 0
+        port: int = self._sock.getsockname()[1]
+        return port
+
     def begin_at(self, when: float) -> None:
         """Dials at that time of the trio clock."""
         self._timer = self._dialler.board.call_at(when, self.begin)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from faultproxy.core.plan import Peer, Sockets
+from faultproxy.core.plan import FaultPlan, Sockets
 from faultproxy.core.run import Watch
-from faultproxy.errors import UpstreamError
+from faultproxy.errors import ScenarioError, UpstreamError
 from faultproxy.net import addresses
 from faultproxy.net.intercept import AnyProxy, Intercept
 from faultproxy.net.proxy import Proxy
@@ -23,12 +23,17 @@ from faultproxy.scenario.variables import Value, references
 from faultproxy.verify.client import Client, environment
 from faultproxy.verify.observers import Program
 from faultproxy.verify.players import Players
+from faultproxy.verify.players.fate import Roll
 from faultproxy.verify.server import Server, free_port
+
+KNOWN = ("proxy_host", "proxy_port", "server_port", "seed")
+"""What ``${name}`` can be in a command of the command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is played, and how. `again` is the command that repeats it; `server` and `client` take the place of the file's commands."""
+    """What is played, and how. `again` is the command that repeats it; `server` and `client` take the place of the file's commands,
+    which they can take in as ``${server}`` and ``${client}``."""
 
     scenario: Scenario
     seed: int
@@ -39,6 +44,19 @@ class Settings:
     words: Mapping[str, str] = field(default_factory=dict)
     """Each fault in words, by name."""
 
+    @property
+    def of_outsiders(self) -> bool:
+        """Whether `connections = [1]` means the first outsider alone: where there is a client, it is his connections that are counted.
+
+        Without one nobody else comes than members of crowds, and it is their own numbers.
+        """
+        return self.client is not None or self.scenario.client is not None
+
+    def plans(self, proxy: str) -> tuple[FaultPlan, ...]:
+        """The faults of that proxy."""
+        plans = self.scenario.plans(proxy)
+        return tuple(replace(plan, selection=plan.selection.counting(of_outsiders=self.of_outsiders)) for plan in plans)
+
 
 class Cast:
     """Makes everybody, and remembers who is whose. `notify` hears what a person should know."""
@@ -47,10 +65,10 @@ class Cast:
         self.server: Server | None = None
         self.client: Client | None = None
         self.proxies: list[AnyProxy] = []
+        self.roll = Roll()
         self._settings = settings
         self._scenario = settings.scenario
         self._notify = notify
-        self._enrolled: dict[int, Peer] = {}
         self._proxy_port = 0
         """Chosen beforehand where the server is told about it."""
 
@@ -61,7 +79,7 @@ class Cast:
             return None
         upstream = self._settings.upstream or self._scenario.proxies[0].upstream
         port = addresses.parse(upstream).port if upstream and not upstream.startswith("unix:") else free_port()
-        command = shlex.split(given) if given is not None else list(table.command if table is not None else ())
+        command = _words(given, "server", table.command if table is not None else ())
         if any("proxy_port" in references(word) for word in command):
             self._proxy_port = free_port()
         values = self.values() | {"server_port": port}
@@ -87,7 +105,7 @@ class Cast:
 
     def make_proxy(self, table: ProxyTable, watch: Watch) -> AnyProxy:
         """A proxy, or who stands aside, unarmed."""
-        plans, upstream = self._scenario.plans(table.name), self.upstream(table)
+        plans, upstream = self._settings.plans(table.name), self.upstream(table)
         seed, name, fail_open = self._settings.seed, table.name, table.fail_open
         proxy: AnyProxy
         if table.listen is None:
@@ -99,7 +117,7 @@ class Cast:
                 notify=self._notify,
                 name=name,
                 fail_open=fail_open,
-                who=self._who,
+                who=self.roll.who,
                 armed=False,
             )
         else:
@@ -114,7 +132,7 @@ class Cast:
                 notify=self._notify,
                 name=name,
                 fail_open=fail_open,
-                who=self._who,
+                who=self.roll.who,
                 armed=False,
                 tells_all=True,
             )
@@ -122,15 +140,16 @@ class Cast:
         return proxy
 
     def make_players(self, probes: Sequence[Probe], crowds: Sequence[Crowd], now: Callable[[], float]) -> Players:
-        """Probes and crowds; they connect to the first proxy."""
-        return Players(probes, crowds, self.proxies[0].address, now=now, enroll=self._enrolled.__setitem__, values=self.values())
+        """Probes and crowds, who connect to the first proxy. Those of before must be gone."""
+        self.roll.clear()
+        return Players(probes, crowds, self.proxies[0].address, now=now, enroll=self.roll.enroll, values=self.values())
 
     def make_client(self) -> Client | None:
         """The program under test, not started yet."""
         table, given = self._scenario.client, self._settings.client
         if table is None and given is None:
             return None
-        command = shlex.split(given) if given is not None else list(table.command if table is not None else ())
+        command = _words(given, "client", table.command if table is not None else ())
         host, _, port = self.proxies[0].address.rpartition(":")
         self.client = Client(
             _found(substitute(tuple(command), self.values())),
@@ -142,6 +161,7 @@ class Cast:
                 upstream=self.upstream(self._scenario.proxies[0]),
                 seed=self._settings.seed,
                 scenario=self._scenario.id,
+                server_pid=self.server.pid if self.server is not None else None,
             ),
         )
         return self.client
@@ -164,14 +184,29 @@ class Cast:
     def _folder(self) -> Path | None:
         return self._scenario.path.parent if self._scenario.path is not None else None
 
-    def _who(self, address: str, port: int) -> Peer:
-        peer = self._enrolled.get(port)
-        return Peer(address, port) if peer is None else replace(peer, address=address, port=port)
-
 
 def port_of(address: str) -> int:
     """The port of an address; 0 for a unix socket, which has none."""
     return 0 if address.startswith("unix:") else addresses.parse(address).port
+
+
+def _words(given: str | None, role: str, own: Sequence[str]) -> list[str]:
+    # The words of the command line instead of the file's, which they can take in: --server '${server} --naive'.
+    if given is None:
+        return list(own)
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise ScenarioError(f"--{role} {given!r} cannot be split into words, as a shell would do it ({error})") from error
+    known = (role, *KNOWN)
+    if unknown := [name for word in words for name in references(word) if name not in known]:
+        raise ScenarioError(f"--{role} {given!r}: unknown name ${{{unknown[0]}}}; known here: {', '.join(known)}")
+    itself = f"${{{role}}}"
+    if any(itself in word and word != itself for word in words):
+        raise ScenarioError(f"--{role} {given!r}: {itself} stands for several words, and so must be a word by itself")
+    if not words or (itself in words and not own):
+        raise ScenarioError(f"--{role} {given!r} comes to nothing" + (f": the file has no [{role}]" if words else ""))
+    return [word for each in words for word in (own if each == itself else (each,))]
 
 
 def _found(command: Sequence[str]) -> list[str]:
@@ -181,4 +216,6 @@ def _found(command: Sequence[str]) -> list[str]:
         beside = Path(sys.executable).parent / program
         if beside.exists():
             return [str(beside), *arguments]
+        if program == "faultproxy-arena":  # we may run without being installed
+            return [sys.executable, "-m", "faultproxy.arena.server", *arguments]
     return [program, *arguments]

@@ -13,6 +13,7 @@ from faultproxy.core.connection import Connection
 from faultproxy.core.events import SINK, SOURCE, Side
 from faultproxy.core.plan import Peer
 from faultproxy.core.run import Happening, Knock
+from faultproxy.verify.players.fate import Fate
 from faultproxy.verify.world import Label
 
 OWN_FAILURES = {"ETIMEDOUT", "EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"}
@@ -34,6 +35,8 @@ class Entry:
     fins: set[tuple[Side, str]] = field(default_factory=set)
     """Whether a side has ``sent`` or ``received`` a FIN, as far as the proxy knows."""
     rsts: set[tuple[Side, str]] = field(default_factory=set)
+    fate: Fate | None = None
+    """What a player of ours has had of it; None: the client is a program that does not tell."""
 
     @property
     def is_probe(self) -> bool:
@@ -137,7 +140,7 @@ def _sent(entry: Entry, action: Action) -> None:
     match action:
         case do.SendFin(direction):
             entry.fins.add((SINK[direction], "received"))
-        case do.CloseLeg(side):
-            entry.fins.add((side, "received"))
+        case do.CloseLeg(side, linger):
+            (entry.rsts if linger == 0 else entry.fins).add((side, "received"))
         case do.ResetLeg(side):
             entry.rsts.add((side, "received"))

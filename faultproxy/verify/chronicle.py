@@ -23,7 +23,10 @@ MARKS = 2000
 """Marks of one connection that are kept, the first: beyond it a note says how many are left out."""
 POINTS = 2000
 """Points of one curve that are kept."""
-CURVES = ("tcp_state", "bytes_sent", "bytes_received", "send_queue", "retransmits", "backoff", "rtt")
+CURVES = (
+    "tcp_state", "bytes_sent", "bytes_received", "send_queue", "recv_queue", "unacked", "retransmits", "backoff", "rtt", "peer_window",
+    "zero_window"
+)  # fmt: skip
 BANDS = 5000
 """Starts of faults that are kept with their times."""
 
@@ -65,6 +68,8 @@ class Chronicle:
 
     def __init__(self) -> None:
         self.bands: list[Band] = []
+        self.passed_over = 0
+        """Connections that are not followed, because there are too many."""
         self._stories: dict[Label, _Story] = {}
         self.needs = frozenset(f"{side}.{name}" for side in ("client", "server") for name in CURVES)
 
@@ -73,11 +78,20 @@ class Chronicle:
         """All connections that were followed."""
         return [story.track() for story in self._stories.values()]
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know of it."""
+        if not self.passed_over:
+            return []
+        return [f"the first {CONNECTIONS} connections were followed one by one; of the other {self.passed_over} only the sums are known"]
+
     def opened(self, entry: Entry) -> None:
         """A connection has opened."""
         if len(self._stories) < CONNECTIONS:
             story = self._stories[entry.label] = _Story(entry)
             story.add(Mark(entry.opened, "client", "proxy", "SYN"))
+        else:
+            self.passed_over += 1
 
     def watch(self, census: Census, clock: Callable[[], float]) -> Watch:
         """A watch for a run: the census hears everything, and what can be drawn is kept."""

@@ -40,7 +40,7 @@ class Claim:
     """It is judged for each connection."""
 
     @classmethod
-    def of(cls, index: int, expect: Expect, default: str | None) -> Claim:
+    def of(cls, index: int, expect: Expect, default: str | None, *, of_outsiders: bool = False) -> Claim:
         """`default` is the fault that `since` stands for where it is not written; None: the start."""
         demands = tuple(Demand.of(condition) for condition in expect.conditions)
         since = expect.since or default or "start"
@@ -53,7 +53,7 @@ class Claim:
             combine="any" if expect.any_ else "all",
             fault=None if name in ("start", "heal") else name,
             healing=expect.about_healing,
-            selection=None if expect.connections is None else selection(expect.connections),
+            selection=None if expect.connections is None else selection(expect.connections).counting(of_outsiders=of_outsiders),
             limit=expect.limit,
             first=float(expect.within[0]) if isinstance(expect.within, tuple) else 0.0,
             throughout=expect.throughout is not None,

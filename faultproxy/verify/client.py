@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from faultproxy.errors import ScenarioError
-from faultproxy.verify import process
+from faultproxy.verify import process, strays
 from faultproxy.verify.process import Output
 
 STOP_GRACE = 2.0
@@ -20,15 +20,17 @@ LAST_WORDS = 0.5
 """Seconds in which what it wrote last is read; longer only a process keeps its pipe that has left its group."""
 
 
-def environment(host: str, port: int, *, upstream: str, seed: int, scenario: str) -> dict[str, str]:
-    """What every client is told. `upstream` is the way round the proxy; `scenario` its id."""
-    return {
+def environment(host: str, port: int, *, upstream: str, seed: int, scenario: str, server_pid: int | None = None) -> dict[str, str]:
+    """What every client is told. `upstream` is the way round the proxy; `scenario` its id; `server_pid` the server, if the run
+    has started one."""
+    told = {
         "FAULTPROXY_HOST": host,
         "FAULTPROXY_PORT": str(port),
         "FAULTPROXY_UPSTREAM": upstream,
         "FAULTPROXY_SEED": str(seed),
         "FAULTPROXY_SCENARIO": scenario,
     }
+    return told if server_pid is None else told | {"FAULTPROXY_SERVER_PID": str(server_pid)}
 
 
 class Client:
@@ -55,6 +57,7 @@ class Client:
         self._folder = folder
         self._timeout = timeout
         self._environment = environment
+        self._mark = strays.new_mark()
         self._read = trio.Event()
 
     def __str__(self) -> str:
@@ -71,13 +74,13 @@ class Client:
         Raises ScenarioError if it cannot be started.
         """
         try:
-            running = await process.start(self._command, self._folder, self._environment)
+            running = await process.start(self._command, self._folder, self._environment, mark=self._mark)
         except OSError as error:
             why = process.unstartable(error, self._command[0], self._folder)
             raise ScenarioError(f"the client cannot be started: {why}\n  command: {self}") from error
         self.pid = running.pid
         try:
-            async with process.kept(running, STOP_GRACE), trio.open_nursery() as nursery:
+            async with process.kept(running, STOP_GRACE, mark=self._mark), trio.open_nursery() as nursery:
                 nursery.start_soon(self._drain, running)
                 task_status.started(self)
                 await self._end(running)

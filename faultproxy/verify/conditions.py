@@ -41,10 +41,14 @@ def combined(combine: Combine, truths: Iterable[Truth]) -> Truth:
 
 
 class Reading(NamedTuple):
-    """A value at one moment; `total` is what a share of it is of. (Made for each look and connection, and a tuple is made fastest.)"""
+    """A value at one moment; `total` is what a share of it is of; `joining`: it still grows by itself, for not all have come.
+
+    (Made for each look and connection, and a tuple is made fastest.)
+    """
 
     value: Value
     total: int = 0
+    joining: bool = False
 
     @property
     def missing(self) -> str:
@@ -82,7 +86,9 @@ class Demand:
             return Truth.YES if all(self._fits(one, 0) for one in value) else Truth.NO
         if self.in_shares and not reading.total:
             return Truth.NOT_YET
-        return Truth.YES if self._fits(value, reading.total) else Truth.NO
+        if self._fits(value, reading.total):
+            return Truth.YES
+        return Truth.NOT_YET if reading.joining else Truth.NO
 
     def _is_share(self, wanted: Plain) -> bool:
         return self.about.sort == "tally" and isinstance(wanted, float)

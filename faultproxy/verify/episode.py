@@ -10,13 +10,14 @@ from faultproxy.verify import wording
 from faultproxy.verify.claim import Claim
 from faultproxy.verify.outcome import Finding
 from faultproxy.verify.scene import Known, Scene
+from faultproxy.verify.telling import named
 from faultproxy.verify.trial import Trial
 from faultproxy.verify.world import Label
 
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 WORST = 3
-"""Connections that a finding tells of, of those for which it does not hold."""
+"""Connections that a finding tells of, of those for which it does not hold; those of which the same is to be said count as one."""
 
 
 class Episode:
@@ -155,9 +156,12 @@ def _several(trials: Sequence[Trial], wrong: Sequence[Trial]) -> str:
     holds = sum(trial.state == "passed" for trial in trials)
     if holds == len(trials):
         return f"all {len(trials)}, the last at {wording.clock(max(trial.at or 0.0 for trial in trials))}"
-    shown = [f"{wording.connection(trial.label)}: {trial.got}" for trial in wrong[:WORST]]
-    more = f"; and {len(wrong) - WORST} more" if len(wrong) > WORST else ""
-    return f"{holds} of {len(trials)}; {'; '.join(shown)}{more}"
+    alike: dict[str, list[Label | None]] = {}
+    for trial in wrong:
+        alike.setdefault(trial.got, []).append(trial.label)
+    shown = [f"{named(labels)}: {got}" for got, labels in list(alike.items())[:WORST]]
+    left = sum(len(labels) for labels in list(alike.values())[WORST:])
+    return f"{holds} of {len(trials)}; {'; '.join(shown)}{f'; and {left} more' if left else ''}"
 
 
 def _subject(trials: Sequence[Trial]) -> str:

@@ -120,6 +120,11 @@ class Inquiry:
 
     # --------------------------------------------------------- what is found
 
+    @property
+    def counted(self) -> Iterator[Trial]:
+        """The trials by which it is decided."""
+        return (trial for episode in self._episodes.values() for trial in episode.counted)
+
     def findings(self) -> Iterator[Finding]:
         """One for each round, in order of time; the whole is inconclusive where nothing could be judged."""
         if self.claim.fault is not None and not self._scene.rounds[self.claim.fault].fired:

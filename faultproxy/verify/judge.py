@@ -27,11 +27,13 @@ class Judge:
     """Tell it everything in order of time (seconds of the run's clock: 0 is when the faults were armed), a look at time 0 included.
 
     `only_fault` is what `since` stands for where it is not written, None the start. `seed` is that of the run: whom a `share` of
-    connections chooses depends on it.
+    connections chooses depends on it. `of_outsiders`: `connections = [1]` means the first outsider, and no member of a crowd.
     """
 
-    def __init__(self, expects: Sequence[Expect], faults: Sequence[FaultPlan], *, only_fault: str | None, seed: int = 0) -> None:
-        claims = [Claim.of(index, expect, only_fault) for index, expect in enumerate(expects)]
+    def __init__(
+        self, expects: Sequence[Expect], faults: Sequence[FaultPlan], *, only_fault: str | None, seed: int = 0, of_outsiders: bool = False
+    ) -> None:
+        claims = [Claim.of(index, expect, only_fault, of_outsiders=of_outsiders) for index, expect in enumerate(expects)]
         rounds = {plan.name: Rounds(plan) for plan in faults}
         rounds |= {claim.fault: Rounds(None) for claim in claims if claim.fault is not None and claim.fault not in rounds}
         self._scene = Scene(rounds)
@@ -138,6 +140,12 @@ class Judge:
     def needs(self) -> frozenset[str]:
         """Every `what` that has to be observed."""
         return frozenset(demand.what for inquiry in self._inquiries for demand in inquiry.claim.demands)
+
+    @property
+    def troubled(self) -> frozenset[Label]:
+        """The connections for which an expectation does not hold, or could not be decided."""
+        trials = [trial for inquiry in self._inquiries for trial in inquiry.counted]
+        return frozenset(trial.label for trial in trials if trial.label is not None and trial.state != "passed")
 
     def findings(self) -> list[Finding]:
         """What became of the expectations, in file order; before `over`, what is not decided is inconclusive."""

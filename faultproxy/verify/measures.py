@@ -23,6 +23,8 @@ _COUNTED_OF_SOCKETS = {
 _COUNTED_OF_PLAYERS = {"ok", "failures", "errors"}
 _COUNTED_OF_CONNECTIONS = {"opened", "failed"}
 _PERCENTILES = {"latency_p50": 0.50, "latency_p99": 0.99}
+JOINING = 5.0
+"""Seconds of the run's clock in which a crowd comes in: that not all of it is there by then is no news."""
 _SEAM = 256
 """Characters kept of the end of an output, to find the place again when its beginning is kept no longer."""
 
@@ -86,7 +88,12 @@ class _OfSocket(Measure):
     def mark(self, look: Look, label: Label | None) -> Mark | None:
         if not self.counted:
             return _PLAIN
-        return _number(look.connections.get(label, {}).get(self.what)) if label is not None else None
+        values = look.connections.get(label) if label is not None else None
+        if values is None:
+            return None
+        seen = values.get(self.what)
+        # The connection was there and this socket of it was not: the server's is made later than the client's.
+        return self.fresh() if seen is None or isinstance(seen, NotYet) else _number(seen)
 
     def read(self, look: Look, label: Label | None, mark: Mark | None, since: float) -> Reading:
         values = look.connections.get(label) if label is not None else None
@@ -170,7 +177,11 @@ class _OfPlayer(Measure):
             return Reading(times or NotYet("none of its connections has ended since"))
         count, total = mark if isinstance(mark, tuple) else (0, 0)
         assert isinstance(total, int), "the mark of an output is another measure's"
-        return Reading(self._count(player) - count, player.total if self.about.of == "crowd" else player.total - total)
+        if self.about.of == "probe":
+            return Reading(self._count(player) - count, player.total - total)
+        joined = player.open + len(player.ended) + player.failures
+        joining = self.about.value == "open" and joined < player.total and look.time < JOINING
+        return Reading(self._count(player) - count, player.total, joining)
 
 
 def _percentile(player: Player, share: float, since: float) -> Seen:

@@ -48,6 +48,8 @@ class Place:
     listen_port: int
     server_port: int
     intercepts: bool = False
+    dialling: Callable[[], Mapping[int, int]] = dict
+    """From which port of its own the proxy dials the server at the moment, by the port of the client that it does so for."""
 
 
 class Observers:
@@ -69,6 +71,8 @@ class Observers:
         self._ends: dict[tuple[Label, Side], _End] = {}
         self._asks_kernel = any(self._of_ends.values()) or any(".sockets." in name for name in needs)
         self._local: dict[str, bool] = {}
+        self._dialling: Mapping[int, int] = {}
+        """`Place.dialling` of the place that is looked at."""
         self._before: dict[str, int] = {}
         """The host's counters when the run began."""
         self.rows: list[Diag] = []
@@ -84,6 +88,7 @@ class Observers:
         counts: Counter[str] = Counter()
         for place in self._places:
             counts.update(place.census.count())
+            self._dialling = place.dialling() if self._of_ends["server"] else {}
             for label, entry in place.census.entries.items():
                 connections[label] = {
                     f"{side}.{name}": value
@@ -98,12 +103,11 @@ class Observers:
     # ------------------------------------------------------------ sockets
 
     def _sockets(self) -> tuple[dict[tuple[int, int], Diag], str]:
+        ports = {port for place in self._places for port in (place.listen_port, place.server_port) if port}
         try:
-            rows = sockdiag.sockets()
+            self.rows = sockdiag.sockets(either_port=ports)
         except (CapabilityError, OSError) as error:
             return {}, str(error)
-        ports = {place.listen_port for place in self._places} | {place.server_port for place in self._places}
-        self.rows = [row for row in rows if row.local[1] in ports or row.remote[1] in ports]
         return {(row.local[1], row.remote[1]): row for row in self.rows}, ""
 
     def _end(self, place: Place, entry: Entry, side: Side, found: Mapping[tuple[int, int], Diag], why: str) -> Mapping[str, Seen]:
@@ -127,10 +131,12 @@ class Observers:
     def _key(self, place: Place, entry: Entry, side: Side) -> tuple[tuple[int, int], str]:
         if side == "client":
             return (entry.peer.port, place.server_port if place.intercepts else place.listen_port), entry.peer.address
-        return (place.server_port, entry.peer.port if place.intercepts else entry.server_port), "127.0.0.1"
+        own = entry.server_port or (self._dialling.get(entry.peer.port, 0) if entry.closed is None else 0)
+        return (place.server_port, entry.peer.port if place.intercepts else own), "127.0.0.1"
 
     def _values(self, entry: Entry, side: Side, row: Diag | None, end: _End) -> dict[str, Seen]:
         state = "CLOSED" if row is None else row.state
+        fate = entry.fate if side == "client" else None
         values: dict[str, Seen] = {
             "tcp_state": state,
             "fin_sent": state in SENT_FIN or bool(end.last.get("fin_sent")) or (side, "sent") in entry.fins,
@@ -138,7 +144,7 @@ class Observers:
             or bool(end.last.get("fin_received"))
             or (state not in NO_FIN_GOT and (side, "received") in entry.fins),
             "rst_sent": (side, "sent") in entry.rsts,
-            "rst_received": (side, "received") in entry.rsts and state == "CLOSED",
+            "rst_received": state == "CLOSED" and ((side, "received") in entry.rsts or (fate is not None and fate.reset)),
             "send_queue": 0 if row is None else row.send_queue,
             "recv_queue": 0 if row is None else row.recv_queue,
             "zero_window": row is not None and row.timer == "window_probe" and row.send_queue > 0,
@@ -155,9 +161,15 @@ class Observers:
                 "unacked": info.unacked,
                 "backoff": info.backoff,
                 "rtt": info.rtt / 1e6,
+                "peer_window": info.snd_wnd,  # no word of the vocabulary: reports draw it
             }
+        elif row is not None and state == "SYN_RECV":
+            values["retransmits"] = row.retransmits  # of its SYN-ACK: a handshake that is not complete has no TCP_INFO
         elif state == "CLOSED":
             values |= {"unacked": 0, "backoff": 0}
+        if info is None and fate is not None:
+            # TIME_WAIT, and what is gone, has no counters any more; the last look was some time before, but the program knows.
+            values["bytes_received"] = max(fate.received, _number(end.last.get("bytes_received")))
         values["window_probes"] = end.probes
         return values
 
@@ -218,6 +230,10 @@ def _counter(name: str, now: Mapping[str, int], before: Mapping[str, int]) -> Se
         if key in now:
             return now[key] - before.get(key, 0)
     return Unknown(f"this kernel counts no {name}" if now else "the host's counters cannot be read here")
+
+
+def _number(seen: Seen | None) -> int:
+    return seen if isinstance(seen, int) else 0
 
 
 def _is_local(address: str) -> bool:

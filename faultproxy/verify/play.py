@@ -6,7 +6,6 @@ This process is the scenario's own (`pool.py`), and where it needs a network of 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 
 import trio
@@ -15,7 +14,9 @@ from faultproxy.core import actions as do
 from faultproxy.core.actions import Action
 from faultproxy.errors import FaultproxyError
 from faultproxy.kernel.sockdiag import Diag
+from faultproxy.net.proxy import Proxy
 from faultproxy.scenario.sections import Proxy as ProxyTable
+from faultproxy.verify import last_states
 from faultproxy.verify.cast import Cast, Settings, port_of
 from faultproxy.verify.census import Census, Entry
 from faultproxy.verify.chronicle import Chronicle
@@ -23,6 +24,7 @@ from faultproxy.verify.judge import Judge
 from faultproxy.verify.observers import Observers, Place
 from faultproxy.verify.outcome import Finding, Outcome, Result
 from faultproxy.verify.players import Players
+from faultproxy.verify.telling import Telling
 from faultproxy.verify.verdict import Played, verdict
 from faultproxy.verify.world import Player
 
@@ -30,12 +32,12 @@ LOOK_EVERY = 0.02
 """Seconds between two looks, unless looking itself takes long."""
 SHARE = 0.2
 """Of the time that may go into looking."""
+LOOK_AT_LEAST_EVERY = 0.5
+"""Seconds between two looks at the most: a single one that took long, because the machine was busy, must not blind us for seconds."""
 PATIENCE = 5.0
 """Seconds for which a fault that has never started is still waited for when nothing else is."""
 ARRIVAL = 2.0
 """Seconds in which all members of crowds should have connected, so that what is expected of them has somebody to be judged on."""
-TOLD = 200
-"""Lines of what happened that are kept for the report."""
 
 
 class Interrupted(Exception):
@@ -59,14 +61,20 @@ class Play:
         self._places: list[Place] = []
         self._zero = math.nan
         """When the clock started."""
-        plans = [plan for proxy in self._scenario.proxies for plan in self._scenario.plans(proxy.name)]
+        plans = [plan for proxy in self._scenario.proxies for plan in settings.plans(proxy.name)]
         names = list(dict.fromkeys(plan.name for plan in plans if not plan.name.startswith("profile:")))
-        self._judge = Judge(self._scenario.expects, plans, only_fault=names[0] if len(names) == 1 else None, seed=settings.seed)
+        self._judge = Judge(
+            self._scenario.expects,
+            plans,
+            only_fault=names[0] if len(names) == 1 else None,
+            seed=settings.seed,
+            of_outsiders=settings.of_outsiders,
+        )
         self._observers: Observers | None = None
-        self._told: deque[str] = deque(maxlen=TOLD)
+        self._told = Telling()
         self._chronicle = Chronicle()
         self._phases: dict[str, float] = {}
-        self._sockets: list[str] = []
+        self._rows: list[Diag] = []
         """The sockets of the run as they were at last."""
         self._looked = 0.0
         """Seconds that the last look took."""
@@ -82,7 +90,9 @@ class Play:
             except BaseExceptionGroup as group:
                 outcome, reason = _why(group)
         if limit.cancelled_caught:
-            self._notes.append(f"it took longer than its timeout of {self._scenario.timeout:g} s and was ended")
+            outcome = "inconclusive"  # at the best: nobody has seen it heal and recover
+            reason = f"it took longer than its timeout of {self._scenario.timeout:g} s and was ended"
+            self._notes.append(reason)
         self._judge.over(self._now())
         return verdict(self._played(trio.current_time() - began), outcome, reason)
 
@@ -115,7 +125,8 @@ class Play:
         proxy = self._cast.make_proxy(table, self._chronicle.watch(census, clock))
         await nursery.start(proxy.serve)
         upstream = self._cast.upstream(table)
-        self._places.append(Place(census, port_of(proxy.address), port_of(upstream), intercepts=table.listen is None))
+        dialling = proxy.dialling if isinstance(proxy, Proxy) else dict
+        self._places.append(Place(census, port_of(proxy.address), port_of(upstream), intercepts=table.listen is None, dialling=dialling))
 
     async def _baseline(self) -> None:
         self._begins("baseline")
@@ -176,25 +187,27 @@ class Play:
     # ------------------------------------------------------- what is heard
 
     def _opened(self, entry: Entry) -> None:
+        entry.fate = self._cast.roll.fate(entry.peer)
         self._judge.opened(entry.label, entry.peer, entry.ordinal, entry.opened)
         self._chronicle.opened(entry)
 
     def _closed(self, entry: Entry) -> None:
         self._judge.closed(entry.label, entry.closed or 0.0)
+        if entry.fate is not None:
+            self._cast.roll.forget(entry.peer.port, entry.fate)
 
     def _heard(self, entry: Entry | None, action: Action, time: float) -> None:
         label = None if entry is None else entry.label
-        where = "the listener" if entry is None else f"connection {entry.label}"
         match action:
             case do.Started(fault, why):
                 self._judge.started(fault, label, time)
-                self._told.append(f"{time:9.3f} s  {where}: {fault} started ({why})")
+                self._told.add(time, label, f"{fault} started ({why})")
             case do.Fired(fault, what):
                 self._judge.fired(fault, label, time)
-                self._told.append(f"{time:9.3f} s  {where}: {fault} {what}")
+                self._told.add(time, label, f"{fault} {what}")
             case do.Healed(fault, why):
                 self._judge.healed(fault, label, time)
-                self._told.append(f"{time:9.3f} s  {where}: {fault} healed ({why})")
+                self._told.add(time, label, f"{fault} healed ({why})")
         self._chronicle.heard(label, action, time)
 
     # --------------------------------------------------------------- looks
@@ -210,14 +223,18 @@ class Play:
     def _last_look(self) -> None:
         if self._observers is not None:
             self._look()
-            self._sockets = [_line(row) for row in self._observers.rows]
+            self._rows = self._observers.rows
 
     async def _pause(self) -> None:
-        pause = max(LOOK_EVERY, self._looked / SHARE)
-        deadline = self._judge.deadline()
-        if deadline is not None:
-            pause = min(pause, max(deadline - self._now(), 0.001))
-        await trio.sleep(pause)
+        # In small steps: a fault that starts meanwhile brings expectations that may want a look sooner.
+        now = self._now()
+        until = now + min(max(LOOK_EVERY, self._looked / SHARE), LOOK_AT_LEAST_EVERY)
+        while now < until:
+            deadline = self._judge.deadline()
+            if deadline is not None and deadline < until:
+                until = max(deadline, now + 0.001)
+            await trio.sleep(min(until - now, LOOK_EVERY))
+            now = self._now()
 
     def _now(self) -> float:
         return 0.0 if math.isnan(self._zero) else trio.current_time() - self._zero
@@ -258,8 +275,8 @@ class Play:
             [*self._judge.findings(), *([own] if own is not None else [])],
             [stats for proxy in self._cast.proxies for stats in proxy.run.stats],
             [failure for place in self._places for failure in place.census.failures],
-            tuple(self._told),
-            tuple(self._sockets),
+            self._told.lines(),
+            tuple(last_states.lines(self._rows, self._places, first=self._judge.troubled)),
             {name: program.output.tail() for name, program in programs if program is not None},
             self._phases,
             self._notes,
@@ -285,11 +302,3 @@ def _why(group: BaseExceptionGroup[BaseException]) -> tuple[Outcome, str]:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return (error.outcome, error.reason) if isinstance(error, Interrupted) else ("error", str(error))
-
-
-def _line(row: Diag) -> str:
-    info = row.info
-    more = f", unacked {info.unacked}, retransmits {info.total_retrans}, backoff {info.backoff}" if info is not None else ""
-    timer = f", timer {row.timer} {row.timer_seconds:.1f} s" if row.timer != "none" else ""
-    queues = f"send queue {row.send_queue}, recv queue {row.recv_queue}"
-    return f"{row.local[0]}:{row.local[1]} - {row.remote[0]}:{row.remote[1]}  {row.state}, {queues}{timer}{more}"

@@ -8,6 +8,7 @@ interpreter would cost more than most scenarios. So this process must have one t
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import pickle
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from faultproxy.kernel import syscalls
+from faultproxy.verify import strays
 from faultproxy.verify.outcome import Result
 
 GRACE = 5.0
@@ -84,6 +86,7 @@ class Pool:
         """
         interrupted = False
         previous = signal.signal(signal.SIGTERM, _interrupt)
+        gc.freeze()  # what is loaded stays: no collection of a process forked from here need walk it, and write on its pages
         try:
             while self._waiting or self._playing:
                 try:
@@ -94,6 +97,7 @@ class Pool:
                     _tell(self._playing.values(), signal.SIGTERM)
         finally:
             signal.signal(signal.SIGTERM, previous)
+            gc.unfreeze()
             for player in self._playing.values():
                 _kill(player)
         if interrupted:
@@ -163,6 +167,8 @@ def _play(task: Task, writer: int, parent: int) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if sys.platform == "linux":
             syscalls.die_with_parent(signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                syscalls.adopt_orphans()
             if os.getppid() != parent:
                 os._exit(code)
         with open(writer, "wb", closefd=False) as pipe:
@@ -179,6 +185,7 @@ def _play(task: Task, writer: int, parent: int) -> NoReturn:
             pickle.dump(result, pipe)
         code = 0
     finally:
+        strays.kill_children()
         os._exit(code)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
 
 import trio
+
+from faultproxy.verify import strays
 
 OUTPUT_KEPT = 64 * 1024
 """Bytes of output kept, the last: enough for any stack trace."""
@@ -51,29 +54,33 @@ class Output:
         return "\n".join(f"  | {line}" for line in shown) if shown else "  (it has written nothing)"
 
 
-async def start(command: Sequence[str], folder: Path | None, environment: Mapping[str, str] | None = None) -> trio.Process:
+async def start(
+    command: Sequence[str], folder: Path | None, environment: Mapping[str, str] | None = None, *, mark: str = ""
+) -> trio.Process:
     """Starts it in a session of its own, its standard output and error in one pipe; `environment` comes on top of ours.
 
+    `mark` (`strays.new_mark`) is what its descendants are known by that leave its session.
     Raises OSError, for which `unstartable` has the words. It belongs into `kept` at once.
     """
     return await trio.lowlevel.open_process(
-        command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, cwd=folder, env=_environment(environment or {}), start_new_session=True
+        command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, cwd=folder, env=_environment(environment or {}, mark), start_new_session=True
     )
 
 
 @asynccontextmanager
-async def kept(process: trio.Process, grace: float) -> AsyncIterator[None]:
-    """At the end of the block the process gets SIGTERM, and after `grace` seconds SIGKILL, and so does what it has left behind.
+async def kept(process: trio.Process, grace: float, *, mark: str = "") -> AsyncIterator[None]:
+    """At the end of the block the process gets SIGTERM, and after `grace` seconds SIGKILL, and so does what it has left behind: in its
+    session, and by the `mark` that it was started with also outside.
 
     Should we be killed ourselves meanwhile, it is killed with all that it has started.
     """
     guard = None
     try:
-        guard = _guard(process.pid)
+        guard = _guard(process.pid, mark)
         yield
     finally:
         with trio.CancelScope(shield=True):
-            await _stop(process, grace)
+            await _stop(process, grace, mark)
             if guard is not None:
                 guard.communicate(b"stopped\n")
 
@@ -82,7 +89,9 @@ def unstartable(error: OSError, program: str, folder: Path | None) -> str:
     """Why a program cannot be started, in words."""
     if isinstance(error, FileNotFoundError) and folder is not None and not folder.is_dir():
         return f"there is no folder {folder}"
-    if isinstance(error, FileNotFoundError):
+    # Where a folder of PATH may not be looked into, execvp(3) says EACCES of a program that is nowhere.
+    nowhere = isinstance(error, PermissionError) and os.sep not in program and shutil.which(program) is None
+    if nowhere or isinstance(error, FileNotFoundError):
         return f"there is no program {program!r} (is it installed, and on PATH?)"
     return error.strerror or str(error)
 
@@ -138,28 +147,34 @@ def signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def _environment(more: Mapping[str, str], mark: str) -> dict[str, str]:
     # `faultproxy-arena` is found although nobody has activated the virtual environment that we run in; last, so that it hides nothing.
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": os.pathsep.join([path, str(Path(sys.executable).parent)]), **more}
+    return {**os.environ, "PATH": os.pathsep.join([path, str(Path(sys.executable).parent)]), **more, **strays.environment(mark)}
 
 
-def _guard(group: int) -> subprocess.Popen[bytes]:
-    """A shell that waits on a pipe from us. Where we are killed the pipe ends without a word, and it kills the group.
+def _guard(group: int, mark: str) -> subprocess.Popen[bytes]:
+    """A shell that waits on a pipe from us. Where we are killed the pipe ends without a word, and it kills the group and all with the mark.
 
     (PR_SET_PDEATHSIG would miss what the process has started, and acts when the *thread* dies that started it.)
     """
-    script = 'read -r word || kill -9 "-$1"'
+    marked = '[ -z "$2" ] || for each in $(grep -ls "$2" /proc/[0-9]*/environ); do each="${each%/*}"; kill -9 "${each##*/}"; done'
+    script = f'read -r word || {{ kill -9 "-$1"; {marked}; }}'
     return subprocess.Popen(
-        ["/bin/sh", "-c", script, "guard", str(group)], stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+        ["/bin/sh", "-c", script, "guard", str(group), strays.word(mark)],
+        stdin=PIPE,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        start_new_session=True,
     )
 
 
-async def _stop(process: trio.Process, grace: float) -> None:
+async def _stop(process: trio.Process, grace: float, mark: str) -> None:
     signal_group(process.pid, signal.SIGTERM)
     with trio.move_on_after(grace):
         await ended(process)
     signal_group(process.pid, signal.SIGKILL)
     await process.wait()
+    strays.kill_marked(mark)
     if process.stdout is not None:
         await process.stdout.aclose()

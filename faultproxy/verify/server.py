@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from faultproxy.errors import UpstreamError
-from faultproxy.verify import process
+from faultproxy.verify import process, strays
 from faultproxy.verify.process import POLL, Output
 
 __all__ = ["Output", "Server", "free_port"]
@@ -62,6 +62,7 @@ class Server:
         self._log = log
         self._within = within
         self._notify = notify
+        self._mark = strays.new_mark()
 
     def __str__(self) -> str:
         return shlex.join(self._command)
@@ -75,19 +76,26 @@ class Server:
         """Starts it, reports once it is ready, and runs until cancelled; then stops it. Raises UpstreamError if it is never ready."""
         running = await self._start()
         self.pid = running.pid
-        async with process.kept(running, STOP_GRACE), trio.open_nursery() as nursery:
+        async with process.kept(running, STOP_GRACE, mark=self._mark), trio.open_nursery() as nursery:
             nursery.start_soon(process.drain, running, self.output)
             await self._wait_until_ready(running)
             task_status.started(self)
-            self.exit = await process.ended(running)
-            ending = process.named(self.exit)
-            await trio.sleep(POLL)
-            self._notify(f"the server has ended by itself with {ending}:\n{self.output.tail(5)}")
+            try:
+                self.exit = await process.ended(running)
+                await trio.sleep(POLL)
+            finally:
+                # Also where its end has made something fail, and with that the run end, before we could notice.
+                self._tell(running)
             await trio.sleep_forever()
+
+    def _tell(self, running: trio.Process) -> None:
+        self.exit = process.ending(running)
+        if self.exit is not None:
+            self._notify(f"the server has ended by itself with {process.named(self.exit)}:\n{self.output.tail(5)}")
 
     async def _start(self) -> trio.Process:
         try:
-            return await process.start(self._command, self._folder)
+            return await process.start(self._command, self._folder, mark=self._mark)
         except OSError as error:
             why = process.unstartable(error, self._command[0], self._folder)
             raise UpstreamError(f"the server cannot be started: {why}\n  command: {self}") from error

@@ -62,7 +62,7 @@ def verdict(played: Played, outcome: Outcome, reason: str) -> Result:
         outputs=played.outputs,
         tracks=played.chronicle.tracks,
         phases=played.phases,
-        notes=played.notes,
+        notes=[*played.notes, *played.chronicle.notes],
     )
 
 

@@ -37,7 +37,10 @@ def test_what_is_due_happens_in_the_order_of_time() -> None:
     life.opened(0.0, 0.0, {}, ())
     assert life.deadline() == 1.0
     advance(life, [1.0, 5.0])
-    assert happened == [(1.0, "b starts: the clock"), (5.0, "a starts: the clock"), (5.0, "a heals: its time is over")]
+    assert happened == [(1.0, "b starts: the clock"), (5.0, "a starts: the clock")]
+    assert life.deadline() == 6.0, "it is late, and lasts as long as it is to last"
+    life.advance(6.0)
+    assert happened[2:] == [(6.0, "a heals: its time is over")]
     assert life.deadline() is None
 
 

@@ -86,6 +86,17 @@ def test_what_happened_before_the_place_existed() -> None:
     assert late(momentary=True) == (None, 1)
 
 
+def test_rounds_that_a_late_machine_sleeps_through_do_not_count() -> None:
+    timeline = Timeline(schedule(At(1.0), lasts=0.1, every=1.0, times=3))
+    timeline.opened(0.0, 0.0)
+    assert timeline.step(1.0) == "start"
+    assert timeline.step(3.5) == "heal"
+    assert (timeline.step(3.5), timeline.starts) == ("start", 2), "the round of 2.0, late; that of 3.0 is over"
+    assert [timeline.deadline(), timeline.step(3.6)] == [3.6, "heal"], "and it lasts as long as it is to last"
+    assert [timeline.deadline(), timeline.step(4.0), timeline.starts] == [4.0, "start", 3]
+    assert (timeline.step(4.1), timeline.deadline()) == ("heal", None)
+
+
 def test_stopped_is_for_good() -> None:
     timeline = Timeline(schedule(lasts=1.0, every=2.0))
     timeline.opened(0.0, 0.0)

@@ -134,6 +134,26 @@ def test_it_agrees_with_the_table_of_text(stack: ExitStack) -> None:
 
 
 @pytest.mark.live
+def test_either_port_is_looked_for_by_the_kernel(stack: ExitStack) -> None:
+    first, second, third = (Pair(stack) for _ in range(3))
+
+    def states(*ports: int) -> list[str]:
+        # A client's port may have been somebody else's before, who still has it in TIME_WAIT.
+        ours = {pair.port for pair in (first, second, third)}
+        return sorted(each.state for each in sockdiag.sockets(either_port=ports) if {each.local[1], each.remote[1]} & ours)
+
+    one = ["ESTABLISHED", "ESTABLISHED", "LISTEN"]
+    assert states(first.port) == one
+    assert states(first.client_address[1]) == one[:2], "from both ends"
+    assert states(third.port, first.port) == sorted(one * 2)
+    assert states(first.port, second.port, third.port, first.client_address[1]) == sorted(one * 3)
+    assert states() == []
+    third.client.close()
+    third.server.close()
+    until(lambda: states(third.port) == ["LISTEN", "TIME_WAIT"], "what is over to be found too")
+
+
+@pytest.mark.live
 def test_states_are_chosen_by_the_kernel(stack: ExitStack) -> None:
     pair = Pair(stack)
     by_state = {state: len(sockdiag.sockets(local_port=pair.port, states=[state])) for state in get_args(State)}

@@ -24,8 +24,10 @@ def expect(text: str) -> Expect:
 class Play:
     """A run with these expectations. What is observed keeps its value from look to look until something else is said."""
 
-    def __init__(self, *expects: str, faults: Sequence[FaultPlan] = (), only: str | None = None, seed: int = 1) -> None:
-        self.judge = Judge([expect(text) for text in expects], faults, only_fault=only, seed=seed)
+    def __init__(
+        self, *expects: str, faults: Sequence[FaultPlan] = (), only: str | None = None, seed: int = 1, of_outsiders: bool = False
+    ) -> None:
+        self.judge = Judge([expect(text) for text in expects], faults, only_fault=only, seed=seed, of_outsiders=of_outsiders)
         self._connections: dict[Label, dict[str, Seen]] = {}
         self._others: dict[str, Seen] = {}
         self._players: dict[str, Player] = {}

@@ -44,6 +44,12 @@ def test_the_counters_of_a_connection_that_was_not_there_before_count_from_nothi
     assert play.judged(2.0) == ["passed"]
 
 
+@pytest.mark.parametrize("before", [{}, {"server__retransmits": NotYet("it is not dialled yet")}])
+def test_the_counters_of_a_socket_that_was_not_there_before_count_from_nothing(before: dict[str, Seen]) -> None:
+    play = Play(RESENT, faults=[CUT], only="cut").opens(0.97).look(0.98, client__retransmits=0, **before)
+    assert play.starts(1.0, "cut").look(1.02, server__retransmits=3).judged(2.0) == ["passed"]
+
+
 def test_what_is_no_counter_is_as_it_is_now() -> None:
     play = counting('what = "server.unacked"\nis = 7\nwithin = "1s"').sets(1, server__unacked=7).look(1.02)
     assert play.judged(2.0) == ["passed"]
@@ -178,6 +184,16 @@ def test_a_share_of_a_crowd_is_of_its_count(ok: int, judged: str) -> None:
         'what = "crowd.players.ok"\nat_least = "95%"\nwithin = "100ms"', "crowd.players", Player(200, ok=100), Player(200, ok=ok)
     )
     assert play.judged(2.0) == [judged]
+
+
+@pytest.mark.parametrize(
+    ("late", "judged"), [(Player(10, open=3), "failed"), (Player(10, open=9), "passed"), (Player(10, open=3, failures=7), "failed")]
+)
+def test_a_crowd_that_is_still_coming_in_has_not_failed(late: Player, judged: str) -> None:
+    text = 'what = "crowd.players.open"\nat_least = "90%"\nthroughout = "8s"\nsince = "start"'
+    play = Play(text).plays("crowd.players", Player(10)).look(0.0).plays("crowd.players", Player(10, open=3)).look(0.02)
+    play.plays("crowd.players", late).look(0.1, 6.0, 9.0)
+    assert play.judged(9.0) == [judged]
 
 
 def test_a_share_of_nothing_breaks_no_promise_and_keeps_none() -> None:

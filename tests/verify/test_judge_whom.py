@@ -61,8 +61,9 @@ def test_a_finding_tells_of_the_three_worst() -> None:
     (finding,) = crowd(f'{GONE}within = "1s"', states="CEEUEE").over(2.0)
     assert finding.subject == "6 connections"
     assert finding.wanted == "client.tcp_state is CLOSED within 1 s of cut"
-    still = "ESTABLISHED (since 0.2 s), at 1.1 s"
-    assert finding.got == f"1 of 6; players 2: {still}; players 3: {still}; players 5: {still}; and 1 more"
+    assert finding.got == "1 of 6; players 2, 3, 5 and 6: ESTABLISHED (since 0.2 s), at 1.1 s", (
+        "those of whom the same is to be said, together"
+    )
     assert finding.reason == "it never was so in its time"
 
 
@@ -107,6 +108,22 @@ def test_which_connections(connections: str, subject: str, judged: str) -> None:
     (finding,) = three(f'{GONE}within = "1s"\n{connections}').over(2.0)
     assert (finding.judged, finding.subject) == (judged, subject)
     assert finding.reason == {"passed": "", "failed": "it never was so in its time"}.get(judged, "no connection was chosen")
+
+
+@pytest.mark.parametrize(("of_outsiders", "subject"), [(False, "2 connections"), (True, "connection 1")])
+def test_an_ordinal_is_that_of_an_outsider_where_there_is_a_client(of_outsiders: bool, subject: str) -> None:
+    selection = 'connections = [1]\nsince = "start"'
+    play = Play(f'what = "client.tcp_state"\nis = "CLOSED"\nwithin = "1s"\n{selection}', of_outsiders=of_outsiders).look(0.0)
+    for label in (None, "players 1", "probes 1"):
+        play.opens(0.1, label, client__tcp_state="CLOSED")
+    (finding,) = play.look(0.2).over(2.0)
+    assert (finding.judged, finding.subject) == ("passed", subject)
+
+
+def test_in_trouble_is_who_has_failed() -> None:
+    play = crowd(f'{GONE}within = "1s"', states="CEC")
+    play.over(2.0)
+    assert play.judge.troubled == {"players 2"}
 
 
 def test_those_that_a_fault_leaves_alone_are_judged_from_its_first_start() -> None:

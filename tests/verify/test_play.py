@@ -54,6 +54,7 @@ name = "players"
 count = 3
 hello = {send = "LOGIN p${n}\\r\\n", reply = "LOGIN OK\\r\\n"}
 send = "PING\\r\\n"
+reply = "PONG\\r\\n"
 every = "50ms"
 """
 
@@ -68,7 +69,7 @@ async def test_what_must_be_true_is_true() -> None:
 
 
 async def test_what_is_not_true_fails_with_what_was_wanted_and_got() -> None:
-    result = await play(ARENA + CROWD + LATE + '[[expect]]\nwhat = "crowd.players.latency_p50"\nat_most = "5ms"\nthroughout = "500ms"\n')
+    result = await play(ARENA + CROWD + LATE + '[[expect]]\nwhat = "crowd.players.latency_p50"\nat_most = "5ms"\nthroughout = "3s"\n')
     assert result.outcome == "failed"
     (finding,) = result.findings
     assert finding.judged == "failed"

@@ -172,4 +172,5 @@ async def test_a_thousand_come_in_their_order_and_the_probe_does_not_mind() -> N
         assert g["probe.healthy"].failures == 0
         assert [peer.number for peer in g.enrolled.values() if peer.role == "crowd"] == list(range(1, 1001))
     mine = set(g.enrolled)
-    assert not [each for each in procnet.sockets() if each.local[1] in mine and each.inode]  # none of theirs is left
+    theirs = procnet.find(remote_port=port)
+    assert not [each for each in theirs if each.local[1] in mine and each.inode]  # none is left

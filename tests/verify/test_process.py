@@ -40,6 +40,12 @@ def test_an_ending_has_a_name() -> None:
     assert [process.named(code) for code in (0, 3, -9, -15)] == ["status 0", "status 3", "SIGKILL", "SIGTERM"]
 
 
+def test_a_program_that_is_nowhere_is_told_as_such_although_a_folder_of_path_is_closed() -> None:
+    words = process.unstartable(PermissionError(13, "Permission denied"), "no-such-program", None)
+    assert words == "there is no program 'no-such-program' (is it installed, and on PATH?)"
+    assert process.unstartable(PermissionError(13, "Permission denied"), "/etc/passwd", None) == "Permission denied"
+
+
 async def test_an_end_is_seen_without_reaping_it_where_no_pidfd_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     running = await process.start([sys.executable, "-c", "raise SystemExit(7)"], None)

@@ -13,9 +13,10 @@ import trio
 from faultproxy.core.plan import Peer
 from faultproxy.errors import ScenarioError
 from faultproxy.net import addresses
+from faultproxy.verify.players.fate import Fate
 
-Enroll = Callable[[int, Peer], None]
-"""Told the local port of a connection that is coming, and whose it is."""
+Enroll = Callable[[int, Peer], Fate | None]
+"""Told the local port of a connection that is coming, and whose it is; answers with where to note what becomes of it."""
 
 UNDER_WAY = (0, errno.EINPROGRESS)
 

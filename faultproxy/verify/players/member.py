@@ -17,6 +17,7 @@ from faultproxy.net.readiness import IN, OUT, look
 from faultproxy.net.sockets import name_of
 from faultproxy.net.switchboard import Alarm, Switchboard
 from faultproxy.verify.players.dialling import UNDER_WAY, Enroll, Target, dial
+from faultproxy.verify.players.fate import RESETS, Fate
 from faultproxy.verify.players.parts import PARTS, Actions, Close, Deaf, Fin, Part, Send
 from faultproxy.verify.players.script import Script
 from faultproxy.verify.players.tally import Tally
@@ -34,9 +35,6 @@ AGAIN = 1.0
 """Seconds until somebody who says nothing twice, and could not connect, tries again."""
 QUEUE_FULL = 0.01
 """Seconds until a unix socket is tried again whose queue is full: connect(2) says EAGAIN where TCP would wait."""
-
-RESETS = (errno.ECONNRESET, errno.EPIPE)
-"""The server has done that: a RST has come."""
 
 
 @dataclass(slots=True)
@@ -59,8 +57,8 @@ class Member:
     """One player: `start` lets him dial, again where his script says so, until `stop`."""
 
     __slots__ = (
-        "_alarm", "_crew", "_deaf", "_dialled", "_fin_due", "_fin_sent", "_interest", "_opened", "_part", "_peer", "_script", "_sock",
-        "_tally", "_unsent",
+        "_alarm", "_crew", "_deaf", "_dialled", "_fate", "_fin_due", "_fin_sent", "_interest", "_opened", "_part", "_peer", "_script",
+        "_sock", "_tally", "_unsent",
     )  # fmt: skip
 
     def __init__(self, crew: Crew, script: Script, tally: Tally, peer: Peer) -> None:
@@ -68,6 +66,7 @@ class Member:
         self._script = script
         self._tally = tally
         self._peer = peer
+        self._fate = Fate()
         self._alarm = Alarm(crew.board, self._rang)
         self._sock: socket.socket | None = None
         self._part: Part | None = None
@@ -90,8 +89,9 @@ class Member:
     def _dial(self) -> None:
         crew = self._crew
         self._dialled = crew.now()
+        self._fate = Fate()
         try:
-            self._sock, code = dial(crew.target, self._peer, crew.enroll)
+            self._sock, code = dial(crew.target, self._peer, self._enroll)
         except OSError as error:
             self._unconnected(error.errno or 0)
             return
@@ -119,8 +119,13 @@ class Member:
         self._interest = OUT
         self._do(self._part.opened(self._opened))
 
+    def _enroll(self, port: int, peer: Peer) -> None:
+        self._fate = self._crew.enroll(port, peer) or Fate()
+
     def _unconnected(self, code: int) -> None:
         name = name_of(code)
+        self._fate.unconnected = code not in RESETS  # which may as well be the end of one that was accepted
+        self._fate.reset = code in RESETS
         self._let_go()
         self._tally.erred(name)
         self._tally.failed(self._dialled, f"connect() failed with {name}")
@@ -152,6 +157,7 @@ class Member:
             self._broken(error)
             return
         if data:
+            self._fate.received += len(data)
             self._do(self._part.received(data, self._crew.now()))
         else:
             self._over("the server closed", by_server=not self._fin_sent)
@@ -219,6 +225,7 @@ class Member:
 
     def _broken(self, error: OSError) -> None:
         name = name_of(error)
+        self._fate.reset = error.errno in RESETS
         self._tally.erred(name)
         self._over(f"the connection broke with {name}", by_server=error.errno in RESETS)
 
@@ -231,6 +238,7 @@ class Member:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._tally.erred(name_of(code))
+            self._fate.reset = code in RESETS
         self._crew.board.readiness.forget(sock.fileno())
         del self._crew.board.handlers[sock.fileno()]
         self._ended("the server closed", by_server=not code or code in RESETS)

@@ -1,7 +1,6 @@
 "use strict";
 /* The picture of one connection: ladder, bands of faults, phases, expectations and curves. Only what is in sight is drawn. */
 
-const SVG = "http://www.w3.org/2000/svg";
 /** Pixels of the heading, of the axis of time, of a fault's lane, of the lane of expectations, between two lifelines at least. */
 const HEAD = 46;
 const AXIS = 74;
@@ -10,18 +9,6 @@ const FLAGS = 62;
 const APART = 164;
 /** Pixels of the strip of states beside a lifeline. */
 const STRIP = 16;
-
-/**
- * @param {string} tag
- * @param {Record<string, string | number>} attributes
- * @param {string} [text]
- */
-function svg(tag, attributes, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /**
  * Where everything stands from left to right.
@@ -94,7 +81,7 @@ class Picture {
     this._drawLifelines(time, places, top);
     this._drawCurves(time, places);
     this._drawFlags(time, places, sight);
-    for (const arrow of this.arrows) if (arrow.at > sight.from && arrow.at < sight.to) this._drawArrow(time, arrow, places);
+    for (const arrow of this.arrows) if (arrow.at > sight.from && arrow.at < sight.to) drawArrow(time, arrow, places, this.faults);
     this.canvas.replaceChildren(time, this._heading(places));
   }
 
@@ -203,30 +190,6 @@ class Picture {
     }
     for (const { from, to, state } of stretches(this.raw[`${side}.zero_window`], this.end))
       if (Number(state)) g.append(svg("rect", { class: "shut", x: inner, y: yOf(map, from), width: 4, height: Math.max(yOf(map, to) - yOf(map, from), 2) }));
-  }
-
-  /** @param {Element} g @param {Arrow} arrow @param {Places} places */
-  _drawArrow(g, arrow, places) {
-    const first = arrow.marks[0];
-    const y = arrow.at;
-    const kind = `${first.fault >= 0 ? `f${first.fault % 6}` : "plain"} ${first.what.toLowerCase().replace(/ /g, "-")}${first.lost ? " lost" : ""}`;
-    const whole = labelOf(arrow, this.faults);
-    const x1 = places.ladder[first.from];
-    if (!first.to) {
-      g.append(svg("circle", { class: `dot ${kind}`, cx: x1, cy: y, r: 3.5 }));
-      const outward = first.from === "s" ? -1 : 1;
-      const label = fitted(whole, places.apart - 18);
-      g.append(svg("text", { class: `label ${kind}`, x: x1 + 9 * outward, y: y + 1, "text-anchor": outward < 0 ? "end" : "start" }, label));
-      return;
-    }
-    const x2 = places.ladder[first.to];
-    const way = Math.sign(x2 - x1);
-    const stop = first.lost ? x1 + (x2 - x1) * 0.72 : x2 - way * 2;
-    const thick = 1.2 + Math.min(Math.log10(1 + arrow.size) * 0.3, 1.8);
-    g.append(svg("line", { class: `arrow ${kind}`, x1, x2: first.lost ? stop : stop - way * 5, y1: y, y2: y, "stroke-width": thick }));
-    if (first.lost) g.append(svg("path", { class: `cross ${kind}`, d: `M${stop - 4} ${y - 4}l8 8m0 -8l-8 8` }));
-    else g.append(svg("path", { class: `tip ${kind}`, d: `M${stop} ${y}l${-8 * way} -4v8z` }));
-    g.append(svg("text", { class: `label ${kind}`, x: (x1 + x2) / 2, y: y - 4, "text-anchor": "middle" }, fitted(whole, Math.abs(x2 - x1) - 10)));
   }
 
   /** @param {Element} g @param {Places} places @param {{from: number, to: number}} sight */
