@@ -12,10 +12,14 @@ from faultproxy.errors import ListenError
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """How the arena listens. `send_buffer` (bytes) bounds what the kernel takes over for a player who does not read."""
+    """How the arena listens. `send_buffer` (bytes) bounds what the kernel takes over for a player who does not read.
+
+    Without `reuse_address` (SO_REUSEADDR) the port cannot be had while a connection to it is in TIME_WAIT: socket(7).
+    """
 
     backlog: int = 1024
     send_buffer: int | None = None
+    reuse_address: bool = True
 
 
 USUAL = Listening()
@@ -29,7 +33,7 @@ async def listen(host: str, port: int, listening: Listening) -> trio.socket.Sock
         family, kind, protocol, _, address = found[0]
         listener = trio.socket.socket(family, kind, protocol)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, listening.reuse_address)
             if listening.send_buffer is not None:  # before listen: whoever is accepted inherits it
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, listening.send_buffer)
             await listener.bind(address)

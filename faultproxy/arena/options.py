@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("--queue", type=_unit(units.size), default=DEFAULT.queue, metavar="SIZE", help="what may wait for one player (256KiB)")
     add("--backlog", type=int, default=1024, metavar="N", help="the listen queue (%(default)s)")
     add("--send-buffer", type=_unit(units.size), metavar="SIZE", help="what the kernel may hold for one player")
+    add("--no-reuse-address", dest="reuse_address", action="store_false", help="bind without SO_REUSEADDR: fails beside a TIME_WAIT")
     add("--tick", type=_unit(units.duration), default=0.0, metavar="TIME", help="send every player a line this often")
     add("--tick-size", type=_unit(units.size), default=16, metavar="SIZE", help="how long that line is (16B)")
     add("--verbose", action="store_true", help="say who comes and who goes, and why")

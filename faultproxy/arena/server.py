@@ -131,7 +131,10 @@ async def _tick(house: House, ticks: Ticks) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The program. Prints ``listening on HOST:PORT`` when it can be connected to; ends at SIGTERM or Ctrl-C with exit code 0."""
+    """The program. Prints ``listening on HOST:PORT`` when it can be connected to; ends at SIGTERM or Ctrl-C with exit code 0.
+
+    At SIGHUP it closes as at SIGTERM and opens again on the same port, with nobody in and no session left.
+    """
     options = parser().parse_args(arguments)
     _raise_descriptor_limit()
     try:
@@ -155,24 +158,29 @@ async def _run(options: argparse.Namespace) -> None:
         players=options.players,
         queue=options.queue,
     )
-    defences, closing = defences_left(options), trio.Event()
+    defences, listening = defences_left(options), Listening(options.backlog, options.send_buffer, options.reuse_address)
     run = partial(
         serve,
         limits=limits,
-        listening=Listening(options.backlog, options.send_buffer),
+        listening=listening,
         ticks=Ticks(options.tick, options.tick_size),
         defences=defences,
-        closing=closing,
         watch=_tell if options.verbose else lambda event: None,
     )
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            host, port = await nursery.start(run, options.host, options.port)
-            _tell(f"listening on {host}:{port}")
-            if missing := defences.left_out():
-                _tell(f"without {', '.join(missing)}")
-            await anext(signals)
-            closing.set()
+    port, again = options.port, ""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        while True:
+            closing = trio.Event()
+            async with trio.open_nursery() as nursery:
+                host, port = await nursery.start(partial(run, closing=closing), options.host, port)
+                _tell(f"listening{again} on {host}:{port}")
+                if missing := defences.left_out():
+                    _tell(f"without {', '.join(missing)}")
+                heard = await anext(signals)
+                closing.set()
+            if heard != signal.SIGHUP:
+                return
+            again = " again"
 
 
 def _tell(event: str) -> None:

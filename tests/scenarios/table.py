@@ -25,7 +25,7 @@ CHAPTERS = {
     "C": "Flow control",
     "D": "Closing",
     "E": "Silence",
-    "F": "Datagrams and reliable UDP",
+    "F": "Datagrams, and sessions that outlive a connection",
     "G": "The machine",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,19 @@ COVERED = [
     *("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9"),
     *("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B13"),
     *("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8"),
-    *("D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D10", "D11", "D12", "D13", "D14", "D15", "D16", "D17"),
-    *("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "G1", "G2", "G3"),
+    *("D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "D10", "D11", "D12", "D13", "D14", "D15", "D16", "D17", "D18"),
+    *("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "F7", "F8", "G1", "G2", "G3"),
 ]
 """The rows that this version must show."""
 
 LONGEST = 160
 """Characters in a line: scenario files are read by people."""
+
+
+@cache
+def covered() -> frozenset[str]:
+    """All rows that some file covers."""
+    return frozenset(row for path in FILES for row in load(path)[0].covers)
 
 
 def named(path: Path) -> str:
@@ -59,7 +66,7 @@ def test_it_covers_rows_that_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("row", COVERED)
 def test_the_row_is_covered(row: str) -> None:
-    assert [path for path in FILES if row in load(path)[0].covers]
+    assert row in covered()
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

@@ -122,7 +122,7 @@ async def test_nat_forgets(s: Stage) -> None:
     await until_active(s, "forgotten")
     assert (state(of_client(s, player)), state(of_server(s, port))) == ("ESTABLISHED", "ESTABLISHED")
     assert player.nothing_to_read()
-    await player.say("HB")
+    await player.say("SAY is anybody there")
     assert await player.error() == "ECONNRESET"
     with pytest.raises(BrokenPipeError):
         await player.say("HB")
