@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from faultproxy import __version__
-from faultproxy.cli import check, demo, doctor, faults, new, profiles, replay, run, sandbox, schema, testing
+from faultproxy.cli import check, ctl, demo, doctor, faults, new, profiles, replay, run, sandbox, schema, serve, testing
 from faultproxy.errors import FaultproxyError
 
 INTERRUPTED = 130
@@ -42,6 +42,8 @@ def _options(
 # In the order in which the help shows them.
 app.command("run")(run.run)
 app.command("test")(testing.testing)
+app.command("serve")(serve.serve)
+app.add_typer(ctl.ctl, name="ctl")
 app.command("check")(check.check)
 app.command("new")(new.new)
 app.command("faults")(faults.faults)

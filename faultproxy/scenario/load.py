@@ -20,7 +20,7 @@ from faultproxy.scenario.inline import fault_tables
 from faultproxy.scenario.mistakes import Mistakes
 from faultproxy.scenario.model import Scenario
 from faultproxy.scenario.sheet import Merged, Sheet
-from faultproxy.scenario.source import read_text, sheet
+from faultproxy.scenario.source import read_text, sheet, tables
 from faultproxy.scenario.variables import Unknown, Value, fill, from_command_line
 
 
@@ -58,12 +58,28 @@ def load_text(
     path: FilePath | None = None,
 ) -> tuple[Scenario, ...]:
     """As `load`, for a text that is already at hand. `name` is how messages call it; includes are looked for in `base_dir`."""
+    return _load(*sheet(text, name), base_dir, variables=variables, case=case, path=path)
+
+
+def load_tables(data: Mapping[str, Any], name: str, base_dir: FilePath) -> tuple[Scenario, ...]:
+    """As `load_text`, for a document in JSON that has the keys of a file."""
+    return _load(*tables(data, name), base_dir, variables={}, case=None, path=None)
+
+
+def _load(
+    own: Sheet,
+    shape: Sequence[tuple[tuple[str], str]],
+    base_dir: FilePath,
+    *,
+    variables: Mapping[str, str],
+    case: str | None,
+    path: FilePath | None,
+) -> tuple[Scenario, ...]:
     mistakes = Mistakes()
-    own, shape = sheet(text, name)
     merged = Merged(own, _included(own, base_dir, variables, mistakes))
     for place, what in shape:
         mistakes.at(merged, place, what)
-    return _scenarios(merged, mistakes, ident=FilePath(name).name, path=path, variables=variables, only=case)
+    return _scenarios(merged, mistakes, ident=FilePath(own.name).name, path=path, variables=variables, only=case)
 
 
 def from_faults(

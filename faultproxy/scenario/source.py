@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
@@ -61,6 +62,17 @@ def sheet(text: str, name: str, *, profile: bool = False) -> tuple[Sheet, list[t
         raise ScenarioError(_syntax(text, name, str(exc))) from exc
     if not data:
         raise ScenarioError(f'{name}: empty: a scenario says at least where the proxy listens, [proxy] listen = "127.0.0.1:0"')
+    mistakes = _shape(data)
+    return Sheet(name, data, lines, profile=profile), mistakes
+
+
+def tables(data: Mapping[str, Any], name: str) -> tuple[Sheet, list[tuple[tuple[str], str]]]:
+    """As `sheet`, of what is no text: a document in JSON, with the same keys."""
+    data = dict(data)
+    return Sheet(name, data), _shape(data)
+
+
+def _shape(data: dict[str, Any]) -> list[tuple[tuple[str], str]]:
     mistakes = []
     for key, value in list(data.items()):
         if key in LISTS and key != "proxy" and isinstance(value, dict):
@@ -75,7 +87,7 @@ def sheet(text: str, name: str, *, profile: bool = False) -> tuple[Sheet, list[t
         elif key in _SINGLE and not isinstance(value, dict):
             mistakes.append(((key,), f"expected a table: its keys stand below [{key}]"))
             del data[key]
-    return Sheet(name, data, lines, profile=profile), mistakes
+    return mistakes
 
 
 def _tables(value: Any) -> bool:

@@ -55,6 +55,7 @@ class Entry:
             if not getattr(self, field):
                 raise Refused(400, f"missing required field: {field}{where}")
         _bounded(self.name, where)
+        _no_file(self.listen, self.upstream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ async def create(fleet: Fleet, body: bytes) -> Post:
 async def update(fleet: Fleet, post: Post, body: bytes) -> None:
     """Other fields for a proxy; what is not given stays. Raises Refused, and then nothing has changed."""
     given = _fields(_read(body), "Proxy", _PROXY)
+    _no_file(given.get("upstream"))
     known = objects.record(post)
     listen, enabled = given.get("listen"), given.get("enabled", post.enabled)
     try:
@@ -90,6 +92,13 @@ async def update(fleet: Fleet, post: Post, body: bytes) -> None:
         raise Refused(500, str(exc)) from exc
     upstream = given.get("upstream", post.upstream)
     await _settle(fleet, post, listen if moves else None, upstream if upstream != post.upstream else None, enabled)
+
+
+def _no_file(*addresses: str | None) -> None:
+    # Elsewhere in this program an address may be a unix socket, which is a file, and trusts whoever may open it: us, and not our caller.
+    for address in addresses:
+        if address is not None and address.startswith("unix:") and address != "unix:":
+            raise Refused(400, f"address {address}: unix sockets are for faultproxy's own configuration file")
 
 
 def read_entries(body: bytes) -> list[Entry]:

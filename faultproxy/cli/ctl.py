@@ -1,0 +1,245 @@
+"""`faultproxy ctl`: steers a running `faultproxy serve` from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from faultproxy.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from faultproxy.cli.caller import Caller
+
+HERE = "http://127.0.0.1:8474"
+
+ctl = typer.Typer(
+    help="Steer a running `faultproxy serve`: proxies, faults, connections, the journal.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(metavar="PROXY")]
+FaultName = Annotated[str, typer.Argument(metavar="FAULT")]
+
+
+@ctl.callback()
+def options(
+    context: typer.Context,
+    api: Annotated[str, typer.Option(envvar="FAULTPROXY_API", metavar="URL", help="Where it listens.")] = HERE,
+    token: Annotated[
+        str | None, typer.Option(envvar="FAULTPROXY_TOKEN", metavar="TEXT", help="Its token; better by FAULTPROXY_TOKEN.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="What the API answers, instead of tables.")] = False,
+) -> None:
+    """Where it listens and how to show what it says."""
+    from faultproxy.cli.caller import Caller
+
+    context.obj = context.with_resource(Caller(api, token, json))
+
+
+@ctl.command("proxies")
+def proxies(context: typer.Context) -> None:
+    """List the proxies."""
+    found = _caller(context).get("proxies")
+    rows = [
+        [
+            one["name"],
+            one["listen"],
+            one["upstream"],
+            one["listening"],
+            f"{one['open']} of {one['opened']}",
+            _size(one["c2s"]),
+            _size(one["s2c"]),
+            ", ".join(fault["name"] for fault in one["faults"]),
+        ]
+        for one in found["proxies"]
+    ]
+    _caller(context).show(found, ["proxy", "listens on", "upstream", "state", "open", "c2s", "s2c", "faults"], rows)
+
+
+@ctl.command("add")
+def add(
+    context: typer.Context,
+    proxy: Name,
+    *,
+    upstream: Annotated[str, typer.Option(metavar="HOST:PORT", help="What it connects to.")],
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where clients connect; port 0: any.")] = "127.0.0.1:0",
+    fault: Annotated[list[str] | None, typer.Option(metavar="WORDS", help="A fault, such as 'latency delay=200ms'.")] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="It does not listen yet.")] = False,
+) -> None:
+    """Make a proxy."""
+    faults = [_table(words) for words in fault or []]
+    new = {"name": proxy, "listen": listen, "upstream": upstream, "enabled": not disabled, "faults": faults}
+    made = _caller(context).post("proxies", new)
+    _caller(context).say(made, f"{made['name']}: {made['listening']} on {made['listen']}, upstream {made['upstream']}")
+
+
+@ctl.command("rm")
+def remove(context: typer.Context, proxy: Name, fault: Annotated[str | None, typer.Argument(metavar="[FAULT]")] = None) -> None:
+    """Delete a proxy with its connections, or one of its faults."""
+    _caller(context).delete("proxies", proxy, *(["faults", fault] if fault is not None else []))
+
+
+@ctl.command("enable")
+def enable(context: typer.Context, proxy: Name) -> None:
+    """Let a proxy listen."""
+    _caller(context).patch({"enabled": True}, "proxies", proxy)
+
+
+@ctl.command("disable")
+def disable(context: typer.Context, proxy: Name) -> None:
+    """Close its listener and all its connections."""
+    _caller(context).patch({"enabled": False}, "proxies", proxy)
+
+
+@ctl.command("faults")
+def faults(context: typer.Context, proxy: Name) -> None:
+    """List the faults of a proxy, and what they have done."""
+    found = _caller(context).get("proxies", proxy, "faults")
+    _caller(context).show(found, ["fault", "kind", "active", "starts", "fired", "what it does"], _faults(found["faults"]))
+
+
+@ctl.command("fault")
+def fault(
+    context: typer.Context, proxy: Name, words: Annotated[str, typer.Argument(metavar="WORDS", help="Such as 'latency delay=200ms'.")]
+) -> None:
+    """Add a fault, also for connections that are open."""
+    found = _caller(context).post("proxies", _table(words), proxy, "faults")
+    _caller(context).say(found, *(f"added {one['name']}" for one in found["faults"]))
+
+
+@ctl.command("apply")
+def apply(context: typer.Context, proxy: Name, file: Annotated[Path, typer.Argument(metavar="SCENARIO.toml")]) -> None:
+    """Add the faults of a scenario file."""
+    found = _caller(context).send(_text(file), "proxies", proxy, "faults")
+    _caller(context).say(found, *(f"added {one['name']}" for one in found["faults"]), *found["left_out"])
+
+
+@ctl.command("start")
+def start(context: typer.Context, proxy: Name, fault: FaultName) -> None:
+    """Start a fault now."""
+    _caller(context).post("proxies", None, proxy, "faults", fault, "start")
+
+
+@ctl.command("heal")
+def heal(context: typer.Context, proxy: Name, fault: Annotated[str | None, typer.Argument(metavar="[FAULT]")] = None) -> None:
+    """Heal a fault, or all of a proxy."""
+    _caller(context).post("proxies", None, proxy, *(["faults", fault] if fault is not None else []), "heal")
+
+
+@ctl.command("connections")
+def connections(context: typer.Context, proxy: Name, number: Annotated[int | None, typer.Argument(metavar="[NUMBER]")] = None) -> None:
+    """List the connections that are open, newest first; with NUMBER, one of them with what the kernel knows."""
+    caller = _caller(context)
+    if number is None:
+        found = caller.get("proxies", proxy, "connections")
+        rows = [
+            [
+                str(one["ordinal"]),
+                one["peer"],
+                one["state"],
+                f"{one['age']:.1f} s",
+                _size(one["c2s"]),
+                _size(one["s2c"]),
+                _size(one["held"]),
+                ", ".join(one["active"]),
+            ]
+            for one in found["connections"]
+        ]
+        caller.show(found, ["", "client", "state", "age", "c2s", "s2c", "held", "faults"], rows)
+        return
+    found = caller.get("proxies", proxy, "connections", str(number))
+    keys = list(dict.fromkeys(key for leg in found["legs"].values() for key in leg))
+    sides = list(found["legs"])
+    caller.show(found, ["", *sides], [[key, *(str(found["legs"][side].get(key, "")) for side in sides)] for key in keys])
+
+
+@ctl.command("kill")
+def kill(context: typer.Context, proxy: Name, number: Annotated[int, typer.Argument(metavar="NUMBER")]) -> None:
+    """End a connection with a RST to both sides."""
+    _caller(context).post("proxies", None, proxy, "connections", str(number), "kill")
+
+
+@ctl.command("journal")
+def journal(
+    context: typer.Context,
+    proxy: Annotated[str | None, typer.Argument(metavar="[PROXY]")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="What happens from now on, until Ctrl-C.")] = False,
+) -> None:
+    """Print the journal of a proxy; with -f, of one or of all, as it is written."""
+    caller = _caller(context)
+    if follow:
+        for _, data in caller.events({"proxy": proxy} if proxy is not None else {}, "journal"):
+            typer.echo(data)
+    elif proxy is None:
+        raise ScenarioError("name a proxy, or follow all of them with -f")
+    else:
+        typer.echo(caller.text("proxies", proxy, "journal"), nl=False)
+
+
+@ctl.command("run")
+def run(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="SCENARIO.toml")],
+    *,
+    seed: Annotated[int | None, typer.Option(metavar="NUMBER", help="Repeats another run's choices.")] = None,
+) -> None:
+    """Have a scenario played there, on proxies of its own, and follow it. Exit code as of `faultproxy test`."""
+    import json
+
+    caller = _caller(context)
+    begun = caller.send(_text(file), "runs", params={} if seed is None else {"seed": seed})
+    if not caller.json:
+        typer.echo(f"run {begun['id']}, seed {begun['seed']}")
+    ended: dict[str, Any] = begun
+    try:
+        for name, data in caller.events({}, "runs", begun["id"], "events"):
+            if name == "ended":
+                ended = json.loads(data)
+            elif not caller.json:
+                typer.echo(f"  {json.loads(data)['phase']}")
+    except KeyboardInterrupt:
+        caller.delete("runs", begun["id"])
+        raise
+    caller.say(ended, f"{ended['outcome'] or ended['state']}{': ' + ended['reason'] if ended['reason'] else ''}")
+    raise typer.Exit({"passed": 0, "skipped": 0, "inconclusive": 3}.get(ended["outcome"] or "", 1))
+
+
+def _caller(context: typer.Context) -> Caller:
+    found: Caller = context.obj
+    return found
+
+
+def _table(words: str) -> dict[str, Any]:
+    from faultproxy.scenario.inline import fault_table
+
+    try:
+        return fault_table(words)
+    except ValueError as error:
+        raise ScenarioError(f"{words!r}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    from faultproxy.scenario.source import read_text
+
+    return read_text(path)
+
+
+def _faults(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    rows = []
+    for one in found:
+        keys = {key: value for key, value in one["table"].items() if key not in ("kind", "name")}
+        does = " ".join(f"{key}={value}" for key, value in keys.items())
+        rows.append([one["name"], one["kind"], str(one["active"]), str(one["starts"]), str(one["fired"]), does])
+    return rows
+
+
+def _size(count: int) -> str:
+    from faultproxy.core.units import show_size
+
+    return show_size(count)
