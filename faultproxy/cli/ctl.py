@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from faultproxy.control import HERE
 from faultproxy.errors import ScenarioError
 
 if TYPE_CHECKING:
     from faultproxy.cli.caller import Caller
-
-HERE = "http://127.0.0.1:8474"
 
 ctl = typer.Typer(
     help="Steer a running `faultproxy serve`: proxies, faults, connections, the journal.",
