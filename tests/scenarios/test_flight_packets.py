@@ -158,12 +158,12 @@ async def chat(player: Player, asks: int) -> None:
 @played("flight/round_trip_grows.toml")
 async def test_round_trip_grows(s: Stage) -> None:
     player = await s.player("far")
-    assert tcp(player).rtt < 20_000
+    assert tcp(player).rtt < 30_000  # hardly any, but for what a busy machine adds
     await chat(player, 20)
     assert 36_000 < tcp(player).rtt < 200_000
     s.heal("long-line")
     await chat(player, 50)
-    assert tcp(player).rtt < 20_000
+    assert tcp(player).rtt < 30_000
 
 
 @played("flight/reordered.toml")
