@@ -20,7 +20,7 @@ def check(
 ) -> None:
     """Check scenario files: all mistakes of all files, without running anything.
 
-    Says also what this version cannot run, which is no mistake. Exit code 2 if there is a mistake.
+    Says also what this version cannot run, and what is hardly meant: neither is a mistake. Exit code 2 if there is one.
     """
     results = [_checked(file) for file in files_of(files)]
     if json:
@@ -61,6 +61,7 @@ class _Result:
             covers = f", covers {', '.join(scenario.covers)}" if scenario.covers else ""
             said.append(f"OK {self.file}{case[1]}{case[2]}{title} ({count} fault{'' if count == 1 else 's'}{covers})")
             said += [f"   not in this version: {reason}" for reason in scenario.unsupported()]
+            said += [f"   remark: {remark}" for remark in scenario.remarks]
         return said
 
     def json(self) -> dict[str, Any]:
@@ -71,6 +72,7 @@ class _Result:
                 "covers": list(scenario.covers),
                 "faults": [{"name": fault.name, "kind": fault.kind} for fault in scenario.faults],
                 "unsupported": list(scenario.unsupported()),
+                "remarks": list(scenario.remarks),
             }
             for scenario in self.scenarios
         ]

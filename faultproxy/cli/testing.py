@@ -174,6 +174,8 @@ class _Progress:
         told_below = self._total == 1 and result.outcome != "skipped"  # in the summary, which follows at once
         if result.reason and not told_below:
             self._console.print(f"             {result.reason.splitlines()[0]}", markup=False, soft_wrap=True)
+        for line in result.left_open if self._total > 1 else ():
+            self._console.print(f"             {line}", markup=False, soft_wrap=True)
 
     def summary(self, results: list[Result], seconds: float) -> None:
         """The end."""

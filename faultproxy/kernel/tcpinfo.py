@@ -14,6 +14,7 @@ from faultproxy.errors import CapabilityError
 from faultproxy.kernel.procnet import STATES, State
 
 _LAYOUT = struct.Struct("=8B24I4Q6I4Q2I2Q6I2HI")
+_TO_SND_WND = 232  # bytes up to the end of tcpi_snd_wnd
 _TCP_INFO = 11  # linux/tcp.h; the socket module has it on Linux only
 
 TIMESTAMPS, SACK, WSCALE, ECN, ECN_SEEN, SYN_DATA = 1, 2, 4, 8, 16, 32
@@ -111,7 +112,7 @@ class TcpInfo(NamedTuple):
     rcv_ooopack: int
     """Segments received out of order."""
     snd_wnd: int
-    """The peer's window, scaled."""
+    """The peer's window, scaled; -1 where the kernel does not tell it (before Linux 5.4), because 0 says something here."""
     rcv_wnd: int
     """Our window as announced, scaled (Linux 6.2)."""
     rehash: int
@@ -136,7 +137,8 @@ def parse(data: bytes) -> TcpInfo:
         fields = (scales & 15, scales >> 4, bits & 1, bits >> 1 & 3)
     else:
         fields = (scales >> 4, scales & 15, bits >> 7, bits >> 5 & 3)
-    return TcpInfo._make((STATES[values[0]], *values[1:6], *fields, *values[8:]))
+    info = TcpInfo._make((STATES[values[0]], *values[1:6], *fields, *values[8:]))
+    return info if len(data) >= _TO_SND_WND else info._replace(snd_wnd=-1)
 
 
 def tcp_info(sock: socket.socket) -> TcpInfo:

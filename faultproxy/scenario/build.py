@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from faultproxy.faults.base import Fault
 from faultproxy.faults.tables import BY_KIND
 from faultproxy.scenario.cases import Case
-from faultproxy.scenario.check import Draft, check
+from faultproxy.scenario.check import Draft, check, remarks
 from faultproxy.scenario.expect import Expect
 from faultproxy.scenario.kinds import unknown_kind
 from faultproxy.scenario.locate import Path
-from faultproxy.scenario.mistakes import Mistakes, read
+from faultproxy.scenario.mistakes import Mistakes, in_words, read
 from faultproxy.scenario.model import TABLES, Head, Scenario
 from faultproxy.scenario.sandbox import Sandbox
 from faultproxy.scenario.schema import unknown_key
@@ -110,6 +110,7 @@ def build(
         duration=head.duration,
         recovery=head.recovery,
         variables=case.variables,
+        remarks=tuple(f"{in_words(merged, place)}: {what}" for place, what in remarks(draft)),
     )
 
 

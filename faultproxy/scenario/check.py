@@ -11,7 +11,7 @@ from faultproxy.core.events import Side
 from faultproxy.core.units import show_duration
 from faultproxy.faults import base
 from faultproxy.faults.base import Choice, Fault
-from faultproxy.scenario.expect import Expect
+from faultproxy.scenario.expect import Condition, Expect
 from faultproxy.scenario.locate import Path
 from faultproxy.scenario.mistakes import Found
 from faultproxy.scenario.model import Head
@@ -65,6 +65,36 @@ def check(draft: Draft) -> Iterator[Found]:
             yield from _expectation(draft, ("expect", index), expect)
     if draft.head is not None and draft.head.duration is not None and draft.head.duration > draft.head.timeout:
         yield ("duration",), f"is longer than the whole run may take ({_timeout(draft.head)})"
+
+
+def remarks(draft: Draft) -> Iterator[Found]:
+    """What is right and yet hardly meant: no mistake, but worth a word."""
+    for index, expect in enumerate(draft.expects):
+        if expect is None or expect.when != "within" or isinstance(expect.within, tuple):
+            continue
+        at_once = [condition.observable.counted and _takes_zero(condition) for condition in expect.conditions]
+        if any(at_once) if expect.any_ else all(at_once):
+            yield (
+                ("expect", index, "within"),
+                "it counts from `since` and so begins with 0: this is true at once and proves nothing; is `throughout` meant, or `at`?",
+            )
+
+
+def _takes_zero(condition: Condition) -> bool:
+    wanted = condition.wanted
+    match condition.comparison:
+        case "is":
+            return 0 in wanted  # false is 0, too
+        case "not":
+            return 0 not in wanted
+        case "at_least":
+            return wanted[0] == 0
+        case "at_most":
+            return True
+        case "between":
+            return wanted[0] == 0
+        case "contains":
+            return False
 
 
 def _timeout(head: Head) -> str:
@@ -203,8 +233,7 @@ def _expectation(draft: Draft, path: Path, expect: Expect) -> Iterator[Found]:
         if about.value.startswith("process.") and about.of not in draft.raw:
             yield (*inner, "what"), f"the run starts no {about.of}: there is no [{about.of}] whose process could be observed"
     if draft.head is not None and expect.limit is not None and expect.limit > draft.head.timeout:
-        key = "within" if expect.within is not None else "throughout"
-        yield (*path, key), f"is longer than the whole run may take ({_timeout(draft.head)})"
+        yield (*path, expect.when), f"is longer than the whole run may take ({_timeout(draft.head)})"
 
 
 def _since(draft: Draft, path: Path, expect: Expect) -> Iterator[Found]:

@@ -10,12 +10,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from faultproxy.core import units
 from faultproxy.faults.base import Connections
-from faultproxy.faults.fields import Strict
+from faultproxy.faults.fields import Duration, Strict
 from faultproxy.scenario.observables import Observable, Sort, observable, wanted
 
 Plain = str | bool | int | float
 Comparison = Literal["is", "not", "at_least", "at_most", "between", "contains"]
 COMPARISONS: tuple[Comparison, ...] = ("is", "not", "at_least", "at_most", "between", "contains")
+When = Literal["within", "throughout", "at"]
+WHEN: tuple[When, ...] = ("within", "throughout", "at")
 _ORDERED: tuple[Sort, ...] = ("count", "tally", "size", "time", "number")
 
 _ANY_VALUE = {"type": ["string", "boolean", "number"]}
@@ -163,6 +165,7 @@ class Expect(Condition):
     throughout: Annotated[Any, BeforeValidator(_throughout), _THROUGHOUT_SCHEMA] = Field(
         None, description="is true for so long; true: to the end of the phase"
     )
+    at: Duration | None = Field(None, description="is true so long after `since`, whatever it was before")
     since: str | None = Field(
         None,
         description='a fault\'s start; "heal:NAME", "heal" (everything), "start". Default: the only fault; with several it must be written',
@@ -192,10 +195,16 @@ class Expect(Condition):
                     mistakes.append((key, "what is observed here is not one of a connection: there is nothing to choose"))
         if mistakes:
             raise _mistakes(mistakes)
-        if (self.within is None) == (self.throughout is None):
-            both = "not both" if self.within is not None else "this one has neither"
-            raise ValueError(f"`within` or `throughout` says when it must be true: {both}")
+        when = [f"`{key}`" for key in WHEN if getattr(self, key) is not None]
+        if len(when) != 1:
+            many = f"one of them, and not {' and '.join(when)}" if when else "this one has none of them"
+            raise ValueError(f"`within`, `throughout` or `at` says when it must be true: {many}")
         return self
+
+    @property
+    def when(self) -> When:
+        """The key that says when it must be true."""
+        return next(key for key in WHEN if getattr(self, key) is not None)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -210,6 +219,8 @@ class Expect(Condition):
     @property
     def limit(self) -> float | None:
         """When it is decided at the latest, in seconds after `since`; None: at the end of the phase."""
+        if self.at is not None:
+            return self.at
         if self.within is not None:
             return float(self.within[1] if isinstance(self.within, tuple) else self.within)
         return None if self.throughout is True else float(self.throughout)

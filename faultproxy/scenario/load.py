@@ -7,7 +7,7 @@ in, each table read by its model, the whole checked, and a `Scenario` made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Literal
@@ -118,7 +118,9 @@ def _scenarios(
         if scenario is not None:
             made.append(scenario)
     mistakes.raise_all()
-    return tuple(made)
+    # What proves nothing in one case may be what the others are compared with: it is meant.
+    common = set.intersection(*(set(scenario.remarks) for scenario in made)) if made else set()
+    return tuple(replace(scenario, remarks=tuple(one for one in scenario.remarks if one in common)) for scenario in made)
 
 
 def _chosen(cases: tuple[Case, ...], merged: Merged, only: str | None, mistakes: Mistakes) -> tuple[Case, ...]:

@@ -34,9 +34,8 @@ class Mistakes:
 
     def at(self, merged: Merged, path: Path, what: str, *, behind: int = 0) -> None:
         """A mistake at a path of the document, told behind those of so many other sheets."""
-        number, line, place = merged.place(path)
-        named = shown(merged, path)
-        self.add(f"{place}: {named}" if named else place, what, (number + behind, line))
+        number, line, _ = merged.place(path)
+        self.add(in_words(merged, path), what, (number + behind, line))
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -45,6 +44,12 @@ class Mistakes:
         """Raises ScenarioError if there was any: those of the file first, then those of what it includes, by line."""
         if self._found:
             raise ScenarioError(*sorted(self._found, key=self._found.__getitem__))
+
+
+def in_words(merged: Merged, path: Path) -> str:
+    """A place as messages name it: ``file.toml:12: expect[2].within``."""
+    place, named = merged.place(path)[2], shown(merged, path)
+    return f"{place}: {named}" if named else place
 
 
 def shown(merged: Merged, path: Path) -> str:

@@ -100,6 +100,8 @@ class Scenario:
     duration: float | None = None
     recovery: float = 10.0
     variables: Mapping[str, Value] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    """What is right and yet hardly meant, a line each with its place."""
 
     def plans(self, proxy_name: str | None = None) -> tuple[FaultPlan, ...]:
         """What the core needs of the faults of a proxy (None: of all), in file order. A fault that names no proxy belongs to each.

@@ -24,7 +24,7 @@ _STATE_SPELLINGS = {"ESTAB": "ESTABLISHED", "SYN_RECEIVED": "SYN_RECV", "UNCONN"
 _STATE_SPELLINGS |= {"FIN_WAIT1": "FIN_WAIT_1", "FIN_WAIT2": "FIN_WAIT_2"}
 
 SOCKET: dict[str, tuple[Sort, str]] = {
-    "tcp_state": ("state", "the state of its end; `CLOSED` when it is gone"),
+    "tcp_state": ("state", "the state of its end; `CLOSED` when it is gone, and no value before it is there"),
     "fin_sent": ("truth", "it has sent a FIN"),
     "fin_received": ("truth", "it has received a FIN"),
     "rst_sent": ("truth", "it has sent a RST"),
@@ -35,7 +35,7 @@ SOCKET: dict[str, tuple[Sort, str]] = {
     "unacked": ("count", "segments that it has sent and that are not acknowledged"),
     "backoff": ("count", "how often its timer has been doubled"),
     "rtt": ("time", "the smoothed round trip that its kernel reckons with"),
-    "zero_window": ("truth", "it may not send: its peer's window is closed"),
+    "zero_window": ("truth", "it has something to send and may not: its peer's window is closed"),
     "window_probes": ("count", "probes it has sent into a closed window"),
     "send_queue": ("size", "bytes that its kernel still holds to send or has no acknowledgement for"),
     "recv_queue": ("size", "bytes that its program has not read yet"),
@@ -60,6 +60,10 @@ PROCESS: dict[str, tuple[Sort, str]] = {
     "rss": ("size", "its resident memory"),
     "fds": ("count", "its open file descriptors"),
 }
+_COUNTED = {
+    *("bytes_sent", "bytes_received", "retransmits", "window_probes", "fin_sent", "fin_received", "rst_sent", "rst_received"),
+    *("ok", "failures", "errors", "opened", "failed", "process.output"),
+}
 _HEARSAY = {"recv", "received", "read", "data", "eof", "errno", "error", "errors", "exception", "send"}
 
 
@@ -77,6 +81,11 @@ class Observable:
     name: str = ""
     detail: str = ""
     per_connection: bool = False
+
+    @property
+    def counted(self) -> bool:
+        """Whether it counts from the moment that `since` names, and so begins with 0; otherwise it is the value now."""
+        return self.of == "host" or self.value in _COUNTED
 
 
 def state(value: object) -> str:

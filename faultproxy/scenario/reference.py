@@ -87,7 +87,13 @@ def _vocabulary() -> Iterable[str]:
         ' understood. A *tally* is a count (`190`), or a share (`"95%"`) of a crowd\'s `count` or of what a probe has asked.'
     )
     rows: list[tuple[str, str, str]] = [(f"client.{key}, server.{key}", sort, text) for key, (sort, text) in observables.SOCKET.items()]
-    rows += [("client.sockets.STATE, server.sockets.STATE", "count", "sockets in that state, without the proxy's own")]
+    rows += [
+        (
+            "client.sockets.STATE, server.sockets.STATE",
+            "count",
+            "sockets in that state, without the proxy's own and those from before the clock started",
+        )
+    ]
     rows += [(f"connections.{key}", sort, text) for key, (sort, text) in observables.CONNECTIONS.items()]
     rows += [(f"probe.NAME.{key}, crowd.NAME.{key}", sort, text) for key, (sort, text) in observables.PLAYER.items()]
     rows += [("probe.NAME.errors.ERRNO, crowd.NAME.errors.ERRNO", "tally", "system calls that failed so, such as `ECONNRESET`")]

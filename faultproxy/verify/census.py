@@ -10,9 +10,10 @@ from faultproxy.core import actions as do
 from faultproxy.core import events as ev
 from faultproxy.core.actions import Action
 from faultproxy.core.connection import Connection
-from faultproxy.core.events import SINK, SOURCE, Side
+from faultproxy.core.events import SENDER, SINK, SOURCE, Side
 from faultproxy.core.plan import Peer
 from faultproxy.core.run import Happening, Knock
+from faultproxy.core.shape import RST
 from faultproxy.verify.players.fate import Fate
 from faultproxy.verify.world import Label
 
@@ -30,6 +31,8 @@ class Entry:
     opened: float
     server_port: int = 0
     """The proxy's own port of the server's leg; 0 while there is none."""
+    reached: bool = False
+    """The server's kernel has had its half of it: our dial has succeeded, or, where nobody stands between, the server has sent."""
     closed: float | None = None
     failed: str = ""
     fins: set[tuple[Side, str]] = field(default_factory=set)
@@ -112,6 +115,9 @@ class Census:
         match what:
             case ev.Dialled(_, port):
                 entry.server_port = port
+                entry.reached = entry.reached or bool(port)  # without one nobody has dialled: the client's own SYN has been seen
+            case ev.Seen(tap, packet) | ev.Noted(tap, packet):
+                entry.reached = entry.reached or (SENDER[tap] == "server" and not packet.flags & RST)
             case ev.DialFailed(why):
                 entry.failed = why
                 if why in OWN_FAILURES:

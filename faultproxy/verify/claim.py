@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from faultproxy.core.plan import Selection
 from faultproxy.faults.base import selection
-from faultproxy.scenario.expect import Expect
+from faultproxy.scenario.expect import Expect, When
 from faultproxy.verify import wording
 from faultproxy.verify.conditions import Combine, Demand, Reading, Truth, combined
 from faultproxy.verify.measures import Mark, Measure, measure
@@ -34,8 +34,8 @@ class Claim:
     """When it is decided at the latest; None: at the end of the phase."""
     first: float
     """Before this it must not become true."""
-    throughout: bool
-    """It must be so all the time, and not once."""
+    when: When
+    """Whether it must be so once, all the time, or at one moment."""
     per_connection: bool
     """It is judged for each connection."""
 
@@ -56,7 +56,7 @@ class Claim:
             selection=None if expect.connections is None else selection(expect.connections).counting(of_outsiders=of_outsiders),
             limit=expect.limit,
             first=float(expect.within[0]) if isinstance(expect.within, tuple) else 0.0,
-            throughout=expect.throughout is not None,
+            when=expect.when,
             per_connection=any(demand.about.per_connection for demand in demands),
         )
 

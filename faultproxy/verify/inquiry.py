@@ -116,7 +116,17 @@ class Inquiry:
         rounds = self._scene.rounds[self.claim.fault]
         if self.claim.healing:
             return not self._episodes and bool(rounds.active)
-        return not self._episodes or not (rounds.fired or rounds.may_not_fire)
+        if rounds.may_not_fire:
+            return not self._episodes and rounds.comes_by_clock(self._scene.now)
+        return not self._episodes or not rounds.fired
+
+    @property
+    def hopes(self) -> bool:
+        """Whether it has a bounded time that has not begun, and perhaps never will: its fault may not fire, and has not even started."""
+        claim = self.claim
+        if claim.limit is None or claim.fault is None or claim.healing or self._ended is not None:
+            return False
+        return not self._episodes and self._scene.rounds[claim.fault].may_not_fire
 
     # --------------------------------------------------------- what is found
 

@@ -127,6 +127,11 @@ class Judge:
         return not self._faults_over and any(inquiry.waits for inquiry in self._inquiries if not inquiry.claim.healing)
 
     @property
+    def hopes(self) -> bool:
+        """Whether an expectation has not begun because its fault has not started, and may not: worth some patience, and no more."""
+        return not self._faults_over and any(inquiry.hopes for inquiry in self._inquiries)
+
+    @property
     def waits_for_healing(self) -> bool:
         """The same, of those about healing."""
         return not self._is_over and any(inquiry.waits for inquiry in self._inquiries if inquiry.claim.healing)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from faultproxy.kernel.sockdiag import Diag
+from faultproxy.verify import windows
 from faultproxy.verify.census import Census, Entry
 from faultproxy.verify.telling import named
 from faultproxy.verify.world import Label
@@ -86,7 +87,7 @@ def _sockets(rows: Sequence[Row]) -> str:
     figures = [_figures(row) for row in there]
     names = dict.fromkeys(name for each in figures for name in each)
     notes = [f"{name} {_range([each.get(name, 0) for each in figures])}" for name in names]
-    if stuck := sum(row.timer == "window_probe" and row.send_queue > 0 for row in there):
+    if stuck := sum(windows.is_closed(row) for row in there):
         notes.insert(0, "zero window" if stuck == len(there) else f"zero window of {stuck}")
     return there[0].state + (f" ({', '.join(notes)})" if notes else "")
 

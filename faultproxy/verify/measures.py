@@ -17,11 +17,6 @@ Mark = tuple[int, int] | tuple[int, str] | int | float
 _PLAIN: Mark = 0
 """The mark of what is not counted."""
 
-_COUNTED_OF_SOCKETS = {
-    "bytes_sent", "bytes_received", "retransmits", "window_probes", "fin_sent", "fin_received", "rst_sent", "rst_received"
-}  # fmt: skip
-_COUNTED_OF_PLAYERS = {"ok", "failures", "errors"}
-_COUNTED_OF_CONNECTIONS = {"opened", "failed"}
 _PERCENTILES = {"latency_p50": 0.50, "latency_p99": 0.99}
 JOINING = 5.0
 """Seconds of the run's clock in which a crowd comes in: that not all of it is there by then is no news."""
@@ -54,12 +49,12 @@ class Measure:
 def measure(what: str, about: Observable) -> Measure:
     """How that is taken."""
     if about.per_connection:
-        return _OfSocket(what, about, about.value in _COUNTED_OF_SOCKETS)
+        return _OfSocket(what, about, about.counted)
     if about.of in ("probe", "crowd"):
-        return _OfPlayer(what, about, about.value in _COUNTED_OF_PLAYERS)
+        return _OfPlayer(what, about, about.counted)
     if about.sort == "text":
-        return _Output(what, about, True)
-    return _Other(what, about, about.of == "host" or (about.of == "connections" and about.value in _COUNTED_OF_CONNECTIONS))
+        return _Output(what, about, about.counted)
+    return _Other(what, about, about.counted)
 
 
 def _number(seen: Seen | None) -> int | float | None:

@@ -12,6 +12,7 @@ from faultproxy.core.events import SIDES, Side
 from faultproxy.errors import CapabilityError
 from faultproxy.kernel import netstat, sockdiag
 from faultproxy.kernel.sockdiag import Diag
+from faultproxy.verify import windows
 from faultproxy.verify.census import Census, Entry
 from faultproxy.verify.figures import figures
 from faultproxy.verify.process import Output
@@ -20,6 +21,9 @@ from faultproxy.verify.world import Label, Look, NotYet, Player, Seen, Unknown
 GOT_FIN = {"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT"}
 SENT_FIN = {"FIN_WAIT_1", "FIN_WAIT_2", "CLOSING", "LAST_ACK", "TIME_WAIT"}
 NO_FIN_GOT = {"ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "SYN_SENT", "SYN_RECV"}
+
+Ports = tuple[int, int]
+"""The local and the remote one: what a socket is known by. 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class _End:
     """One end of one connection over time: what outlives its socket in the kernel, and what only a comparison can tell."""
 
     last: dict[str, Seen] = field(default_factory=dict)
+    key: Ports = (0, 0)
+    """Where its socket is, or was, in the kernel's table."""
+    was_there: bool = False
+    """Its socket has been seen; as long as it has not, a server's may still be to come."""
     probes: int = 0
     backoff: int = 0
 
@@ -75,6 +83,8 @@ class Observers:
         """`Place.dialling` of the place that is looked at."""
         self._before: dict[str, int] = {}
         """The host's counters when the run began."""
+        self._earlier: set[Ports] | None = None
+        """The pairs of ports that were there at the first look, as long as they are: the baseline's. None: before that look."""
         self.rows: list[Diag] = []
         """The sockets of the last look that belong to the run."""
         if any(name.startswith("host.") for name in needs):
@@ -102,33 +112,45 @@ class Observers:
 
     # ------------------------------------------------------------ sockets
 
-    def _sockets(self) -> tuple[dict[tuple[int, int], Diag], str]:
+    def _sockets(self) -> tuple[dict[Ports, Diag], str]:
         ports = {port for place in self._places for port in (place.listen_port, place.server_port) if port}
         try:
             self.rows = sockdiag.sockets(either_port=ports)
         except (CapabilityError, OSError) as error:
             return {}, str(error)
-        return {(row.local[1], row.remote[1]): row for row in self.rows}, ""
+        found = {(row.local[1], row.remote[1]): row for row in self.rows}
+        there = {_pair(row) for row in self.rows if row.state != "LISTEN"}
+        self._earlier = there if self._earlier is None else self._earlier & there  # whoever has the ports again is somebody else
+        return found, ""
 
-    def _end(self, place: Place, entry: Entry, side: Side, found: Mapping[tuple[int, int], Diag], why: str) -> Mapping[str, Seen]:
+    def _end(self, place: Place, entry: Entry, side: Side, found: Mapping[Ports, Diag], why: str) -> Mapping[str, Seen]:
         if not self._of_ends[side]:
             return {}
         end = self._ends.setdefault((entry.label, side), _End())
         if why:
-            return dict.fromkeys((name.partition(".")[2] for name in self._of_ends[side]), Unknown(why))
+            return self._all(side, Unknown(why))
         key, address = self._key(place, entry, side)
-        if not key[0] or not key[1]:
-            why_not = NotYet("it is not dialled yet" if entry.closed is None and not entry.failed else "it was never dialled")
-            return end.last or dict.fromkeys((name.partition(".")[2] for name in self._of_ends[side]), why_not)
+        if key[0] and key[1]:
+            end.key = key  # a dial that fails is forgotten by whoever dialled, and its socket may outlive it
+        if not end.key[0]:
+            undone = entry.closed is None and not entry.failed
+            return self._all(side, NotYet("it is not dialled yet" if undone else "it was never dialled"))
         if not self._is_local(address):
-            return dict.fromkeys(
-                (name.partition(".")[2] for name in self._of_ends[side]), Unknown(f"the {side} at {address} is not on this machine")
+            return self._all(side, Unknown(f"the {side} at {address} is not on this machine"))
+        row = found.get(end.key)
+        end.was_there = end.was_there or row is not None or side == "client" or entry.reached
+        if not end.was_there:
+            # Its half is made by the SYN, which may be on its way, lost by a fault, or refused at a full queue: nothing is gone yet.
+            return self._all(
+                side, NotYet("the server has no socket for it yet" if entry.closed is None else "the server never had a socket")
             )
-        row = found.get(key)
         end.last = {**end.last, **self._values(entry, side, row, end)}
         return end.last
 
-    def _key(self, place: Place, entry: Entry, side: Side) -> tuple[tuple[int, int], str]:
+    def _all(self, side: Side, seen: Seen) -> dict[str, Seen]:
+        return dict.fromkeys((name.partition(".")[2] for name in self._of_ends[side]), seen)
+
+    def _key(self, place: Place, entry: Entry, side: Side) -> tuple[Ports, str]:
         if side == "client":
             return (entry.peer.port, place.server_port if place.intercepts else place.listen_port), entry.peer.address
         own = entry.server_port or (self._dialling.get(entry.peer.port, 0) if entry.closed is None else 0)
@@ -147,7 +169,7 @@ class Observers:
             "rst_received": state == "CLOSED" and ((side, "received") in entry.rsts or (fate is not None and fate.reset)),
             "send_queue": 0 if row is None else row.send_queue,
             "recv_queue": 0 if row is None else row.recv_queue,
-            "zero_window": row is not None and row.timer == "window_probe" and row.send_queue > 0,
+            "zero_window": row is not None and windows.is_closed(row),
         }
         info = None if row is None else row.info
         if info is not None and row is not None:
@@ -161,8 +183,9 @@ class Observers:
                 "unacked": info.unacked,
                 "backoff": info.backoff,
                 "rtt": info.rtt / 1e6,
-                "peer_window": info.snd_wnd,  # no word of the vocabulary: reports draw it
             }
+            if info.snd_wnd >= 0:
+                values["peer_window"] = info.snd_wnd  # no word of the vocabulary: reports draw it
         elif row is not None and state == "SYN_RECV":
             values["retransmits"] = row.retransmits  # of its SYN-ACK: a handshake that is not complete has no TCP_INFO
         elif state == "CLOSED":
@@ -180,7 +203,7 @@ class Observers:
 
     # ------------------------------------------------------ everything else
 
-    def _elsewhere(self, found: Mapping[tuple[int, int], Diag], why: str) -> dict[str, Seen]:
+    def _elsewhere(self, found: Mapping[Ports, Diag], why: str) -> dict[str, Seen]:
         values: dict[str, Seen] = {}
         programs = self._programs()
         counters = _counters() if self._before else {}
@@ -200,10 +223,17 @@ class Observers:
         for place in self._places:
             far = place.server_port if place.intercepts else place.listen_port
             for row in self.rows:
+                if self._earlier is not None and _pair(row) in self._earlier:
+                    continue
                 at_server = row.local[1] == place.server_port
                 at_client = row.remote[1] == far and row.local[1] != far
                 total += row.state == state and (at_server if side == "server" else at_client)
         return total
+
+
+def _pair(row: Diag) -> Ports:
+    """What both ends of a connection have in common."""
+    return min(row.local[1], row.remote[1]), max(row.local[1], row.remote[1])
 
 
 def _figure(program: Program, name: str) -> Seen:

@@ -104,6 +104,16 @@ class Result:
     phases: Mapping[str, float] = field(default_factory=dict)
     """When each phase began: baseline, faults, healing, recovery, end; seconds of the run's clock."""
     notes: Sequence[str] = ()
+    unjudged: Mapping[str, int] = field(default_factory=dict)
+    """By the name of a fault that may not fire and did not: how many expectations wait for it, and so were not judged."""
+
+    @property
+    def left_open(self) -> Sequence[str]:
+        """What was not judged, in words: ``"2 expectations not judged: cut never fired, as it may"``."""
+        return [
+            f"{count} expectation{'' if count == 1 else 's'} not judged: {fault} never fired, as it may"
+            for fault, count in self.unjudged.items()
+        ]
 
     def table(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -161,7 +161,7 @@ class Play:
                 idle_since = math.inf
             elif self._scenario.duration is None:
                 idle_since = min(idle_since, now)
-                if not self._fault_waits() or now - idle_since > PATIENCE:
+                if not (self._fault_waits() or self._judge.hopes) or now - idle_since > PATIENCE:
                     break
             await self._pause()
         self._judge.faults_end(self._now())
@@ -177,9 +177,9 @@ class Play:
         self._begins("recovery")
         while self._judge.waits_for_healing or not self._players.recovered(healed):
             self._look()
-            if self._now() - healed > self._scenario.recovery and not self._judge.waits_for_healing:
-                missing = "; ".join(self._players.missing(healed))
-                raise Interrupted("failed", f"not recovered within {self._scenario.recovery:g} s of healing: {missing}")
+            missing = self._players.missing(healed)
+            if missing and self._now() - healed > self._scenario.recovery and not self._judge.waits_for_healing:
+                raise Interrupted("failed", f"not recovered within {self._scenario.recovery:g} s of healing: {'; '.join(missing)}")
             await self._pause()
         self._look()
         self._begins("end")

@@ -54,6 +54,11 @@ class Rounds:
         """Whether that round still lasts anywhere."""
         return number in self._active.values()
 
+    def comes_by_clock(self, now: float) -> bool:
+        """Whether it is the clock that starts it, and it is not time yet."""
+        schedule = self._schedule
+        return schedule is not None and isinstance(schedule.trigger, At) and now < schedule.trigger.time + schedule.after + _EARLY
+
     def has_fired(self, number: int, label: Label | None) -> bool:
         """Whether it has acted there in that round."""
         return (number, label) in self._fired or (number, None) in self._fired

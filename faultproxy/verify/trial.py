@@ -1,8 +1,9 @@
 """One expectation, judged for one connection (or for what is not a connection) since one moment.
 
 Looks are samples, and between two of them nothing is known. So `within` is fulfilled by a look whose time lies in the window, or by
-the first one behind it if that comes at most `TOLERANCE` late; and `throughout` by every look in the span. What cannot be seen is never
-taken for true: it leaves the trial undecided, and if that lasts to the end it is inconclusive.
+the first one behind it if that comes at most `TOLERANCE` late; `throughout` by every look in the span; and `at` by the first look from that
+moment on, or, if that comes late, by those around it if they say the same. What cannot be seen is never taken for true: it leaves the
+trial undecided, and if that lasts to the end it is inconclusive.
 """
 
 from __future__ import annotations
@@ -67,10 +68,13 @@ class Trial:
             self._marks = [old if new is None else new for old, new in zip(self._marks, marks, strict=True)]
         if self.state is not None or look.time < self.anchor:
             return
-        if self._claim.throughout:
-            self._look_throughout(look)
-        else:
-            self._look_within(look)
+        match self._claim.when:
+            case "within":
+                self._look_within(look)
+            case "throughout":
+                self._look_throughout(look)
+            case "at":
+                self._look_at(look)
 
     def end(self, time: float) -> None:
         """The phase has ended: no more looks come."""
@@ -79,7 +83,12 @@ class Trial:
         whole = self.deadline is None or time >= self.deadline
         if self._truth is None:
             self._decide("too_short", "it came too late to be looked at")
-        elif self._claim.throughout:
+        elif self._claim.when == "at":
+            if self.deadline is not None and self.at is not None and self.deadline - self.at <= TOLERANCE:
+                self._close_at()  # the phase ended between the last look and the moment
+            else:
+                self._decide("too_short", f"the phase ended at {wording.clock(time)}, before its time had come")
+        elif self._claim.when == "throughout":
             if whole:
                 self._close_throughout()
             else:
@@ -153,6 +162,31 @@ class Trial:
             self._decide("inconclusive", f"it was out of sight for {wording.span(round(self._blind, 2))}")
         else:
             self._decide("passed")
+
+    # --------------------------------------------------------------- at
+
+    def _look_at(self, look: Look) -> None:
+        moment = self.deadline
+        assert moment is not None, "`at` is a moment"
+        seen, before = self.at, self._truth
+        truth = self._read(look)
+        if look.time < moment:
+            return
+        if look.time <= moment + TOLERANCE or before is truth:
+            self._close_at()
+        else:
+            since = (
+                f"before {wording.clock(look.time)}" if seen is None else f"between {wording.clock(seen)} and {wording.clock(look.time)}"
+            )
+            self._decide("inconclusive", f"its time was {wording.clock(moment)}, and nobody looked {since}")
+
+    def _close_at(self) -> None:
+        if self._truth is Truth.YES:
+            self._decide("passed")
+        elif self._truth is Truth.UNKNOWN:
+            self._decide("inconclusive", self._missing)
+        else:
+            self._decide("failed", "it was not so then")
 
     # ------------------------------------------------------------------
 

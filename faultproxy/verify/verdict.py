@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -63,6 +64,7 @@ def verdict(played: Played, outcome: Outcome, reason: str) -> Result:
         tracks=played.chronicle.tracks,
         phases=played.phases,
         notes=[*played.notes, *played.chronicle.notes],
+        unjudged=_unjudged(played),
     )
 
 
@@ -75,10 +77,15 @@ def _words(finding: Finding) -> str:
     return f"{finding.wanted or finding.what}: got {finding.got}" if finding.got else finding.reason or finding.what
 
 
-def _never_fired(played: Played) -> list[str]:
-    excused = {fault.name for fault in played.scenario.faults if fault.may_not_fire}
+def _never_fired(played: Played, *, excused: bool = False) -> list[str]:
+    # Those for which that is a fault of the scenario, or those which may.
     fired = {stats.name for stats in played.stats if stats.fired}
-    return [fault.name for fault in played.scenario.faults if fault.name not in fired | excused]
+    return [fault.name for fault in played.scenario.faults if fault.name not in fired and fault.may_not_fire == excused]
+
+
+def _unjudged(played: Played) -> dict[str, int]:
+    waited_for = Counter((expect.since or "").removeprefix("heal:") for expect in played.scenario.expects)
+    return {name: waited_for[name] for name in _never_fired(played, excused=True) if waited_for[name]}
 
 
 def _reports(played: Played) -> list[FaultReport]:

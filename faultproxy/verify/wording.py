@@ -45,6 +45,8 @@ def wanted(expect: Expect, demands: Sequence[Demand], since: str) -> str:
 
 
 def _when(expect: Expect, since: str) -> str:
+    if expect.at is not None:
+        return f" {span(expect.at)} after {since}"
     if expect.throughout is True:
         return f" from {since} to the end of the phase"
     if expect.throughout is not None:

@@ -102,6 +102,14 @@ def test_check_says_what_cannot_run_here_without_failing(call: Call, tmp_path: P
     assert called.out.splitlines()[1].startswith('   not in this version: proxy "proxy": ')
 
 
+def test_check_remarks_on_what_proves_nothing_without_failing(call: Call, good: Path) -> None:
+    good.write_text(good.read_text() + '[[expect]]\nwhat = "connections.failed"\nis = 0\nwithin = "5s"\n')
+    called = call("check", good)
+    assert called.code == 0
+    line = len(good.read_text().splitlines())
+    assert called.out.splitlines()[1].startswith(f"   remark: {good}:{line}: expect[1].within: it counts from `since`")
+
+
 def test_check_names_each_case(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "cases.toml"
     file.write_text('[[case]]\nname = "a"\nd = "1s"\n[[case]]\nname = "b"\nd = "2s"\n' + GOOD.replace("50ms", "${d}"))
@@ -112,8 +120,9 @@ def test_check_speaks_json(call: Call, good: Path, bad: Path) -> None:
     called = call("check", "--json", good, bad)
     right, wrong = json.loads(called.out)
     assert (called.code, right["ok"], wrong["ok"], len(wrong["mistakes"])) == (2, True, False, 2)
+    faults = [{"name": "latency", "kind": "latency"}]
     assert right["scenarios"] == [
-        {"id": "good.toml", "title": "slow", "covers": ["B8"], "faults": [{"name": "latency", "kind": "latency"}], "unsupported": []}
+        {"id": "good.toml", "title": "slow", "covers": ["B8"], "faults": faults, "unsupported": [], "remarks": []}
     ]
 
 

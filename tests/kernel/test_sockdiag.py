@@ -43,6 +43,7 @@ def test_a_row_with_buffers_and_tcp_info_of_an_old_kernel_and_an_attribute_that_
     assert found.info is not None
     assert (found.info.ca_state, found.info.retransmits, found.info.backoff, found.info.total_retrans) == (4, 3, 2, 23)
     assert (found.info.bytes_acked, found.info.rcv_wnd, found.info.total_rto_time) == (0, 0, 0)
+    assert found.info.snd_wnd == -1, "0 would be a closed window"
 
 
 def test_ipv6_and_the_ipv4_within_it() -> None:
@@ -184,8 +185,9 @@ def test_time_wait_has_no_process_and_no_tcp_info(stack: ExitStack) -> None:
     pair.client.close()
     assert pair.server.recv(1) == b""
     pair.server.close()
-    until(lambda: bool(sockdiag.sockets(remote_port=pair.port, states=["TIME_WAIT"])), "TIME_WAIT")
-    (client,) = sockdiag.sockets(remote_port=pair.port)
+    own = pair.client_address[1]
+    until(lambda: bool(sockdiag.sockets(local_port=own, remote_port=pair.port, states=["TIME_WAIT"])), "TIME_WAIT")
+    (client,) = sockdiag.sockets(local_port=own, remote_port=pair.port)
     assert (client.state, client.timer, client.inode, client.info) == ("TIME_WAIT", "time_wait", 0, None)
     assert 50 < client.timer_seconds <= 60
 

@@ -44,6 +44,7 @@ def test_it_loads_and_can_be_run(path: Path) -> None:
 def test_it_is_fit_for_a_test(path: Path) -> None:
     for scenario in load(path):
         assert scenario.lacking_for_test() == ()
+        assert scenario.remarks == ()
         assert scenario.expects
         assert scenario.crowds or scenario.client
 

@@ -50,6 +50,11 @@ def test_the_counters_of_a_socket_that_was_not_there_before_count_from_nothing(b
     assert play.starts(1.0, "cut").look(1.02, server__retransmits=3).judged(2.0) == ["passed"]
 
 
+def test_nor_do_they_where_the_news_of_the_connection_came_after_a_look() -> None:
+    play = Play(RESENT, faults=[CUT], only="cut").look(0.98).opens(0.97).starts(0.99, "cut").look(1.02, server__retransmits=3)
+    assert play.judged(2.0) == ["passed"]
+
+
 def test_what_is_no_counter_is_as_it_is_now() -> None:
     play = counting('what = "server.unacked"\nis = 7\nwithin = "1s"').sets(1, server__unacked=7).look(1.02)
     assert play.judged(2.0) == ["passed"]

@@ -35,6 +35,7 @@ FORMS: dict[str, tuple[str, str, Seen, Seen]] = {
     "within a window": (GONE + 'within = ["500ms", "1s"]\nsince = "start"\n', "server.tcp_state", "CLOSED", "ESTABLISHED"),
     "throughout": (STATE + 'not = "CLOSED"\nthroughout = "1s"\n', "server.tcp_state", "ESTABLISHED", "CLOSED"),
     "throughout the phase": (STATE + 'not = "CLOSED"\nthroughout = true\n', "server.tcp_state", "ESTABLISHED", "CLOSED"),
+    "at": (GONE + 'at = "500ms"\n', "server.tcp_state", "CLOSED", "ESTABLISHED"),
     "since a heal": (GONE + 'within = "500ms"\nsince = "heal:cut"\n', "server.tcp_state", "CLOSED", "ESTABLISHED"),
     "any": (f"any = {BOTH}{SOON}".replace("at_most = 3", "at_most = 0"), "server.tcp_state", "CLOSED", "ESTABLISHED"),
     "all": (f"all = {BOTH}{SOON}", "server.tcp_state", "CLOSED", "ESTABLISHED"),

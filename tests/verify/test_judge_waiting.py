@@ -58,11 +58,20 @@ def test_so_is_one_that_has_started_and_not_fired() -> None:
 def test_one_that_need_not_fire_is_waited_for_as_long_as_its_time_runs() -> None:
     may = fault("reset", name="cut", may_not_fire=True)
     play = Play(f'{GONE}within = "1s"', faults=[may], only="cut").opens(0.1)
-    assert waits(play) == (True, False)
+    assert waits(play) == (False, False), "it may never come"
+    assert play.judge.hopes
     play.starts(0.1, "cut", fires=False).look(0.2, client__tcp_state="ESTABLISHED")
     assert waits(play) == (True, False)
     assert waits(play.look(1.1)) == (False, False)
+    assert not play.judge.hopes
     assert play.judged(1.2) == ["not_judged"]
+
+
+def test_one_that_need_not_fire_but_comes_by_the_clock_is_waited_for() -> None:
+    may = fault("reset", name="cut", at="3s", may_not_fire=True)
+    play = Play(f'{GONE}within = "1s"', faults=[may], only="cut").opens(0.1).look(2.0)
+    assert waits(play) == (True, False)
+    assert waits(play.look(3.1)) == (False, False)
 
 
 def test_where_it_has_started_it_may_still_act() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from faultproxy.core.plan import Peer
+from faultproxy.kernel import tcpinfo
 from faultproxy.kernel.procnet import State, Timer
 from faultproxy.kernel.sockdiag import Diag
+from faultproxy.verify import windows
 from faultproxy.verify.census import Census, Entry
 from faultproxy.verify.last_states import lines
 from faultproxy.verify.observers import Place
 
 LISTEN, SERVER = 7000, 6379
+INFO = tcpinfo.parse(bytes([1]).ljust(248, b"\0"))
 
 
 def row(local: int, remote: int, state: State = "ESTABLISHED", *, send: int = 0, recv: int = 0, timer: Timer = "none") -> Diag:
@@ -56,6 +61,27 @@ def test_what_waits_in_them_is_told_as_a_range() -> None:
     assert lines([*first, *second], [place(*entries)]) == [
         "leavers 1 and 2: client ESTABLISHED (zero window, send queue 10..30) | proxy ESTABLISHED, no socket | server no socket"
     ]
+
+
+@pytest.mark.parametrize(
+    ("window", "timer", "send", "closed"),
+    [
+        (0, "retransmit", 10, True),  # it has shrunk over what is in flight
+        (0, "window_probe", 10, True),
+        (-1, "window_probe", 10, True),  # a kernel that does not tell the window
+        (-1, "retransmit", 10, False),
+        (0, "none", 0, False),  # there is nothing to send
+        (1460, "retransmit", 10, False),
+    ],
+)
+def test_a_window_is_closed_whichever_timer_runs(window: int, timer: Timer, send: int, closed: bool) -> None:
+    each = replace(row(40001, LISTEN, send=send, timer=timer), info=INFO._replace(snd_wnd=window))
+    assert windows.is_closed(each) is closed
+
+
+def test_who_knocks_has_heard_of_no_window_yet() -> None:
+    knocks = replace(row(40001, LISTEN, "SYN_SENT", send=1, timer="retransmit"), info=INFO)
+    assert not windows.is_closed(knocks)
 
 
 def test_who_is_gone_is_gone() -> None:

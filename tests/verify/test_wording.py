@@ -21,6 +21,7 @@ from tests.verify.playbook import expect
             'what = "server.tcp_state"\nnot = ["CLOSED", "TIME_WAIT"]\nthroughout = "1.5s"',
             "server.tcp_state is neither CLOSED nor TIME_WAIT throughout 1.5 s from cut",
         ),
+        ('what = "server.tcp_state"\nis = "ESTAB"\nat = "5s"', "server.tcp_state is ESTABLISHED 5 s after cut"),
         ('what = "client.rst_received"\nis = false\nthroughout = true', "client.rst_received is false from cut to the end of the phase"),
         ('what = "server.retransmits"\nat_least = 3\nwithin = "3m"', "server.retransmits is at least 3 within 3 min of cut"),
         ('what = "server.bytes_sent"\nat_most = "1MiB"\nwithin = "1s"', "server.bytes_sent is at most 1 MiB (1048576 B) within 1 s of cut"),

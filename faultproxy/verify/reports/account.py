@@ -59,6 +59,7 @@ def account(result: Result) -> list[Section]:
         Section("sockets at the end", _last(result.sockets, SOCKETS), exact=True),
         Section("what happened last", _last(result.journal, JOURNAL), exact=True),
         *(Section(f"{clean(name)} wrote", _last(output.splitlines(), OUTPUT), exact=True) for name, output in result.outputs.items()),
+        Section("not judged", [clean(line) for line in result.left_open]),
         Section("notes", [line for note in result.notes for line in clean(note).splitlines()]),
         Section("seed", [str(result.seed)]),
         Section("to repeat it", [clean(result.again)], exact=True),

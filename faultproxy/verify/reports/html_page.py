@@ -14,14 +14,14 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from faultproxy import __version__
+from faultproxy import __version__, drawing
 from faultproxy.verify.outcome import OUTCOMES, Result
 from faultproxy.verify.reports.drawing import drawings
 from faultproxy.verify.reports.json_document import finite
 from faultproxy.verify.reports.whole import Whole, clean, said, totals_line
 
-SCRIPTS = ("time.js", "ladder.js", "curves.js", "story.js", "picture.js", "view.js", "crowd.js", "page.js")
-"""In the order in which they build upon each other."""
+SCRIPTS = ("curves.js", "story.js", "picture.js", "view.js", "crowd.js", "page.js")
+"""In the order in which they build upon each other, and on those of `faultproxy.drawing`."""
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -57,7 +57,8 @@ img-src data:; base-uri 'none'; form-action 'none'">
 
 def write(whole: Whole) -> str:
     """The page."""
-    style, script = _file("page.css"), "\n".join(_file(name) for name in SCRIPTS)
+    style = drawing.text(drawing.LOOK) + _file("page.css")
+    script = "\n".join([*map(drawing.text, drawing.SCRIPTS), *map(_file, SCRIPTS)])
     return _PAGE.format(
         title=escape(f"{said(whole.outcome)}: faultproxy test"),
         totals=escape(totals_line(whole)),

@@ -44,6 +44,8 @@ class LastWords:
             yield Text(f"({counted(len(told) - TOLD, 'more scenario')} did not pass either: a report tells all of it)\n")
         if len(self.results) > 1:
             yield from page.table(self.results)
+        elif not told:
+            yield from (Text(clean(line)) for result in self.results for line in result.left_open)
         whole = Whole(self.results, self.seconds, 0)
         yield Text(totals_line(whole), style=STYLES[whole.outcome])
         seeds = sorted({result.seed for result in self.results})
@@ -68,13 +70,15 @@ class _Page:
 
     def table(self, results: Sequence[Result]) -> Iterator[Text]:
         """Outcome, time and scenario of each, and the reason where there is one."""
-        listed = [result for result in results if len(results) <= LISTED or result.outcome != "passed"]
+        listed = [result for result in results if len(results) <= LISTED or result.outcome != "passed" or result.unjudged]
         width = max((len(said(result.outcome)) for result in listed), default=0)
         for result in listed:
             line = Text(f"{said(result.outcome):{width}}", style=STYLES[result.outcome])
             yield line.append(f" {result.seconds:7.1f} s  {clean(result.scenario)}", style="default not bold")
             if result.reason:
                 yield from self._wrapped(" " * (width + 12), clean(result.reason).partition("\n")[0], "dim")
+            for open_one in result.left_open:
+                yield from self._wrapped(" " * (width + 12), clean(open_one), "dim")
         if len(listed) < len(results):
             yield Text(f"and {counted(len(results) - len(listed), 'scenario')} that passed", style="green")
         yield Text("")

@@ -62,9 +62,11 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def totals_line(whole: Whole) -> str:
-    """``"3 scenarios in 1.2 s: 1 failed, 2 passed"``."""
+    """``"3 scenarios in 1.2 s: 1 failed, 2 passed; 2 expectations not judged"``."""
     counts = ", ".join(f"{count} {said(outcome)}" for outcome, count in whole.totals.items() if count)
-    return f"{counted(len(whole.results), 'scenario')} in {whole.seconds:.1f} s" + (f": {counts}" if counts else "")
+    unjudged = sum(sum(result.unjudged.values()) for result in whole.results)
+    left_open = f"; {counted(unjudged, 'expectation')} not judged" if unjudged else ""
+    return f"{counted(len(whole.results), 'scenario')} in {whole.seconds:.1f} s" + (f": {counts}" if counts else "") + left_open
 
 
 def some(names: Iterable[str], limit: int = 5) -> str:

@@ -9,6 +9,7 @@ import re
 from datetime import datetime
 from html.parser import HTMLParser
 
+from faultproxy import drawing
 from faultproxy.verify import reports
 from faultproxy.verify.outcome import OUTCOMES, Result
 from faultproxy.verify.reports.drawing import drawings
@@ -65,7 +66,7 @@ def test_only_our_own_script_and_style_may_act() -> None:
 
 
 def test_all_scripts_are_in_it() -> None:
-    assert page(result()).count('"use strict";') == len(SCRIPTS)
+    assert page(result()).count('"use strict";') == len(drawing.SCRIPTS + SCRIPTS)
 
 
 def test_the_data_comes_back() -> None:

@@ -25,6 +25,15 @@ def test_one_that_passed_takes_one_line() -> None:
     assert printed([result()]) == ["1 scenario in 3.2 s: 1 passed"]
 
 
+def test_what_was_not_judged_is_told_although_all_passed() -> None:
+    left_open = result(unjudged={"late": 2, "cut": 1})
+    told = ["2 expectations not judged: late never fired, as it may", "1 expectation not judged: cut never fired, as it may"]
+    assert printed([left_open]) == [*told, "1 scenario in 3.2 s: 1 passed; 3 expectations not judged"]
+    lines = printed([left_open, *(result(scenario=f"{number}.toml") for number in range(50))])
+    assert [line.strip() for line in lines[1:3]] == told
+    assert lines[-1] == "51 scenarios in 3.2 s: 51 passed; 3 expectations not judged"
+
+
 def test_nothing_at_all() -> None:
     assert printed([]) == ["0 scenarios in 3.2 s"]
 

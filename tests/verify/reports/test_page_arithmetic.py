@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from faultproxy import drawing
 from tests.peers.browser import Browser
 
 pytestmark = pytest.mark.peers
 
-SCRIPTS = ("time.js", "ladder.js", "curves.js", "story.js")
-"""Those that touch no page."""
+SCRIPTS = ("curves.js", "story.js")
+"""Those that touch no page, beside those of `faultproxy.drawing`."""
 
 Evaluate = Callable[..., list[Any]]
 
@@ -25,7 +26,8 @@ def evaluated(one_browser: Browser, tmp_path: Path) -> Iterator[Evaluate]:
     """What some expressions are, after these scripts."""
     folder = files("faultproxy.verify.reports").joinpath("page")
     path = tmp_path / "arithmetic.html"
-    path.write_text(f"<script>{' '.join(folder.joinpath(name).read_text(encoding='utf-8') for name in SCRIPTS)}</script>", encoding="utf-8")
+    texts = [*map(drawing.text, drawing.SCRIPTS), *(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)]
+    path.write_text(f"<script>{' '.join(texts)}</script>", encoding="utf-8")
     one_browser.open(path.as_uri())
     yield lambda *expressions: [one_browser.value(expression) for expression in expressions]
     assert one_browser.complaints == []

@@ -4,20 +4,6 @@
 /** Connections of one expectation that are listed. */
 const LISTED = 300;
 
-/**
- * An element. Strings become text, never markup.
- * @param {string} tag
- * @param {Record<string, string>} attributes
- * @param {...(Node | string)} children
- * @returns {HTMLElement}
- */
-function h(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.filter((child) => child !== ""));
-  return element;
-}
-
 /** @type {any[]} */
 const RESULTS = JSON.parse(document.getElementById("data")?.textContent ?? "[]");
 const MAIN = /** @type {HTMLElement} */ (document.getElementById("main"));
