@@ -104,6 +104,10 @@ def _task(scenario: Scenario, seed: int, options: list[str], *, server: str | No
     from faultproxy.verify.play import Play
     from faultproxy.verify.pool import Task
 
+    if scenario.client is not None or client is not None:
+        from faultproxy.verify.remote import load
+
+        load()
     name = f"{scenario.path}" + (f"[{scenario.id.partition('[')[2]}" if "[" in scenario.id else "")
     case = scenario.id.partition("[")[2].removesuffix("]")
     again = shlex.join(["faultproxy", "test", str(scenario.path), *(["--case", case] if case else []), *options, "--seed", str(seed)])

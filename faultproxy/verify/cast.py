@@ -144,10 +144,15 @@ class Cast:
         self.roll.clear()
         return Players(probes, crowds, self.proxies[0].address, now=now, enroll=self.roll.enroll, values=self.values())
 
-    def make_client(self) -> Client | None:
-        """The program under test, not started yet."""
+    @property
+    def has_client(self) -> bool:
+        """Whether a program is under test."""
+        return self._scenario.client is not None or self._settings.client is not None
+
+    def make_client(self, told: Mapping[str, str]) -> Client | None:
+        """The program under test, not started yet. `told`: what else is in its environment."""
         table, given = self._scenario.client, self._settings.client
-        if table is None and given is None:
+        if not self.has_client:
             return None
         command = _words(given, "client", table.command if table is not None else ())
         host, _, port = self.proxies[0].address.rpartition(":")
@@ -162,7 +167,8 @@ class Cast:
                 seed=self._settings.seed,
                 scenario=self._scenario.id,
                 server_pid=self.server.pid if self.server is not None else None,
-            ),
+            )
+            | dict(told),
         )
         return self.client
 

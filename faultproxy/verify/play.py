@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import trio
 
@@ -24,6 +25,7 @@ from faultproxy.verify.judge import Judge
 from faultproxy.verify.observers import Observers, Place
 from faultproxy.verify.outcome import Finding, Outcome, Result
 from faultproxy.verify.players import Players
+from faultproxy.verify.remote import remote
 from faultproxy.verify.telling import Telling
 from faultproxy.verify.verdict import Played, verdict
 from faultproxy.verify.world import Player
@@ -108,9 +110,10 @@ class Play:
                 for table in self._scenario.proxies:
                     await self._start_proxy(nursery, table)
                 try:
-                    await self._baseline()
-                    await self._faults(nursery)
-                    await self._healing()
+                    async with self._remote() as told:
+                        await self._baseline()
+                        await self._faults(nursery, told)
+                        await self._healing()
                 finally:
                     self._last_look()
                 nursery.cancel_scope.cancel()
@@ -138,7 +141,15 @@ class Play:
         if why:
             raise Interrupted("inconclusive", f"before any fault: {why}")
 
-    async def _faults(self, nursery: trio.Nursery) -> None:
+    def _remote(self) -> AbstractAsyncContextManager[Mapping[str, str]]:
+        # It is there before the clock starts: what it takes to import its server is nobody's delay.
+        if not self._cast.has_client:
+            return nullcontext({})
+        tables = zip(self._cast.proxies, self._scenario.proxies, strict=True)
+        proxies = [(proxy, self._cast.upstream(table)) for proxy, table in tables if isinstance(proxy, Proxy)]
+        return remote(proxies, self._scenario.faults, self._settings.seed)
+
+    async def _faults(self, nursery: trio.Nursery, told: Mapping[str, str]) -> None:
         needs = self._judge.needs() | self._chronicle.needs
         self._observers = Observers(needs, places=self._places, players=self._seen_players, programs=self._cast.programs)
         self._players = self._cast.make_players(self._scenario.probes, self._scenario.crowds, self._now)
@@ -149,7 +160,7 @@ class Play:
         self._look()
         await nursery.start(self._players.run)
         self._players.start_crowds()
-        if (client := self._cast.make_client()) is not None:
+        if (client := self._cast.make_client(told)) is not None:
             await nursery.start(client.run)
         idle_since = math.inf
         while True:
