@@ -18,6 +18,7 @@ def call(method, path, body=None, token=os.environ["FAULTPROXY_TOKEN"]):
     data = json.dumps(body).encode() if body is not None else None
     asked = urllib.request.Request(os.environ["FAULTPROXY_API"] + path, data, method=method)
     asked.add_header("Authorization", "Bearer " + token)
+    asked.add_header("Content-Type", "application/json")
     try:
         with urllib.request.urlopen(asked, timeout=10) as answer:
             return answer.status, json.loads(answer.read() or b"null")
@@ -65,7 +66,7 @@ manual = true
 """
     )
     assert (result.outcome, result.reason) == ("passed", ""), result.outputs
-    assert result.outputs["client"].splitlines() == [
+    assert [line.removeprefix("  | ") for line in result.outputs["client"].splitlines()] == [
         "connections 200 [6]",
         "start 200",
         "reset",
