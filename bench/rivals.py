@@ -154,12 +154,14 @@ class Toxiproxy:
     @contextmanager
     def run(self, upstream: int, fault: Fault | None, folder: Path) -> Iterator[Running]:
         port, api = process.free_port(), process.free_port()
-        command = [program("toxiproxy-server"), "-host", HOST, "-port", str(api)]
-        with process.server(command, api, folder / "toxiproxy.log") as pid:
+        with process.server(self._daemon(api), api, folder / f"{self.name}.log") as pid:
             self._post(api, "/proxies", {"name": "bench", "listen": f"{HOST}:{port}", "upstream": f"{HOST}:{upstream}", "enabled": True})
             for toxic in fault.for_toxiproxy() if fault else ():
                 self._post(api, "/proxies/bench/toxics", toxic)
             yield Running(port, pid)
+
+    def _daemon(self, api: int) -> list[str]:
+        return [program("toxiproxy-server"), "-host", HOST, "-port", str(api)]
 
     def _post(self, api: int, path: str, body: dict[str, object]) -> None:
         connection = http.client.HTTPConnection(HOST, api, timeout=5)
@@ -167,9 +169,22 @@ class Toxiproxy:
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             if answer.status >= 300:
-                raise BenchError(f"toxiproxy answered {answer.status} to POST {path}: {answer.read().decode(errors='replace').strip()}")
+                raise BenchError(f"{self.name} answered {answer.status} to POST {path}: {answer.read().decode(errors='replace').strip()}")
         finally:
             connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Serve(Toxiproxy):
+    """This project as a daemon, driven as Toxiproxy is: the same requests, another program."""
+
+    name: str = "serve"
+
+    def missing(self, fault: Fault | None) -> str | None:
+        return None
+
+    def _daemon(self, api: int) -> list[str]:
+        return [sys.executable, "-m", "faultproxy", "serve", "--host", HOST, "--port", str(api)]
 
 
 DEFAULT_COMMAND = f"{shlex.quote(sys.executable)} -m faultproxy run --listen {{listen}} --upstream {{upstream}} {{fault}}"
@@ -214,7 +229,7 @@ class Faultproxy:
 
 def everybody(command: str = DEFAULT_COMMAND) -> list[Rival]:
     """In the order in which they take their turns."""
-    return [Direct(), Socat(), Haproxy(), Toxiproxy(), Faultproxy(command)]
+    return [Direct(), Socat(), Haproxy(), Toxiproxy(), Serve(), Faultproxy(command)]
 
 
 def no_packets() -> str | None:

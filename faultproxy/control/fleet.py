@@ -33,7 +33,7 @@ class Fleet:
             raise Taken(f"there is a proxy called {spec.name!r} already")
         if len(self.posts) >= POSTS:
             raise Bounded(f"there are {POSTS} proxies already: remove one")
-        post = Post(spec, self._nursery, seed=self.seed, max_connections=self._max_connections, tell=self._news.tell)
+        post = Post(spec, self._nursery, seed=self.seed, max_connections=self._max_connections, tell=self._news.tell, turned=self._turned)
         self.posts[spec.name] = post  # the name is taken while it is still being bound
         if spec.enabled:
             try:
@@ -54,6 +54,12 @@ class Fleet:
         if name not in self.posts:
             raise Unknown(f"there is no proxy {name!r}; there are: {', '.join(self.posts) or 'none'}")
         return self.posts[name]
+
+    def _turned(self) -> None:
+        # The only one may wait a moment in its own loop, which makes round trips shorter; several would wait for each other.
+        there = [post.proxy for post in self.posts.values() if post.proxy is not None]
+        for proxy in there:
+            proxy.alone = len(there) == 1
 
     @contextmanager
     def subscribe(self, proxy: str | None = None, size: int = 1000) -> Iterator[Listener]:

@@ -45,7 +45,16 @@ class Spec:
 class Post:
     """A proxy with a name. `enable`, `disable` and `move` are over when the listener is, everything else at once: no peer is waited for."""
 
-    def __init__(self, spec: Spec, nursery: trio.Nursery, *, seed: int, max_connections: int | None, tell: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        nursery: trio.Nursery,
+        *,
+        seed: int,
+        max_connections: int | None,
+        tell: Callable[[Entry], None],
+        turned: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spec = spec
         self.name = spec.name
         self.listen = spec.listen
@@ -59,6 +68,8 @@ class Post:
         self._max_connections = max_connections
         self._nursery = nursery
         self._tell = tell
+        self._turned = turned
+        """To be called when it has begun or ceased to listen."""
         self._lock = trio.Lock()
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
@@ -154,6 +165,7 @@ class Post:
         await self._nursery.start(self._serve, proxy, scope, ended)
         self.proxy, self._scope, self._ended = proxy, scope, ended
         self.listen = proxy.address
+        self._turned()
 
     async def _serve(self, proxy: Proxy, scope: trio.CancelScope, ended: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
         started = False
@@ -174,6 +186,7 @@ class Post:
             ended.set()
             if self.proxy is proxy:
                 self.proxy = None
+            self._turned()
 
     async def _stop(self) -> None:
         if self.proxy is not None:

@@ -212,6 +212,17 @@ class Proxy:
         if self._conductor is not None:
             self._conductor.order(fault, heal, why)
 
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else in this trio run minds waiting 2 ms; may be set at any time."""
+        return self._alone
+
+    @alone.setter
+    def alone(self, alone: bool) -> None:
+        self._alone = alone
+        if self._conductor is not None:
+            self._conductor.board.lingers = alone
+
     def kill(self, ordinal: int) -> bool:
         """Ends a connection with a RST to both ends. False: none of that number is open."""
         return self._conductor is not None and self._conductor.kill(ordinal)

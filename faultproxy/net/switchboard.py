@@ -66,7 +66,7 @@ class Switchboard:
         """By descriptor: who else wants to know (listeners, dials); called with the ready bits."""
         self.view = memoryview(bytearray(READ_SIZE))
         """The shared buffer: what was read last, until the next read."""
-        self._lingers = lingers
+        self.lingers = lingers
         self._timers: list[tuple[float, int, Timer]] = []
         self._called_off = 0
         """Of these."""
@@ -123,7 +123,7 @@ class Switchboard:
     async def _wait(self) -> None:
         with trio.CancelScope() as scope:
             if self._timers:
-                scope.deadline = self._timers[0][0] - (NEAR if self._lingers else 0.0)
+                scope.deadline = self._timers[0][0] - (NEAR if self.lingers else 0.0)
             self._nudge = scope
             try:
                 await self.readiness.wait()
@@ -142,7 +142,7 @@ class Switchboard:
                 self._carry(ready)
             self._due()
             gap = self._timers[0][0] - trio.current_time() if self._timers else math.inf
-            if self._lingers and (carried or gap < NEAR):
+            if self.lingers and (carried or gap < NEAR):
                 # A millisecond is all that epoll (and so trio) can count: what is due sooner is waited for here.
                 ready = self.readiness.pause(min(LINGER, max(gap, 0.0)))
                 carried = bool(ready)
