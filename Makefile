@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test packets fuzz peers lint types format docs bench clean
+.PHONY: demo test packets fuzz soak peers lint types format docs bench clean
 
 demo: .venv/run.stamp            ## the main job, shown: faults between a built-in game server and its client, with evidence from the kernel
 	@$(BIN)/faultproxy demo
@@ -14,10 +14,13 @@ test: .venv/test.stamp           ## all tests that need no foreign program
 fuzz: .venv/test.stamp           ## a million bent packets against what must hold of every packet; takes minutes
 	@$(BIN)/python -m tests.fuzz
 
+soak: .venv/test.stamp           ## thousands of connections through the daemon while its faults are toggled; ten minutes
+	@$(BIN)/python -m tests.control.soak
+
 packets: .venv/test.stamp        ## only the tests that touch packets, each in a network of its own
 	@$(BIN)/python -m pytest -q -m packets
 
-peers: .venv/dev.stamp           ## against redis, nginx, curl and tshark, which must be installed
+peers: .venv/dev.stamp           ## against redis, nginx, TinyMUX, curl, tshark, node: they must be installed
 	@$(BIN)/python -m pytest -q -m peers
 
 lint: .venv/dev.stamp

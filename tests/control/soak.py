@@ -147,6 +147,7 @@ def soak(connections: int, seconds: float, orders: float, seed: int = 1) -> list
     """What was wrong; empty: nothing."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    connections = min(connections, (hard - 300) // 2)  # the daemon has two descriptors for each
     with subprocess.Popen([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True) as echo, served("--seed", seed) as daemon:
         try:
             assert echo.stdout is not None
