@@ -26,8 +26,10 @@ LAYERS: dict[str, set[str]] = {
     "kernel": {"errors", "core"},
     "net": {"errors", "core", "kernel"},
     "arena": {"errors", "core"},
-    "control": {"errors", "core", "faults", "scenario", "net"},
-    "verify": {"errors", "core", "faults", "scenario", "kernel", "net", "control"},
+    "drawing": set(),
+    "control": {"errors", "core", "faults", "scenario", "net", "drawing"},
+    "verify": {"errors", "core", "faults", "scenario", "kernel", "net", "control", "drawing"},
+    "chaostoolkit": {"errors", "control"},
     "embed": {"errors", "core", "faults", "scenario", "net"},
     "pytest_plugin": {"errors", "core", "scenario", "embed"},
 }

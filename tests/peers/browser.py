@@ -37,7 +37,18 @@ FLAGS = (
 )
 START = 60.0
 """Seconds that it may take to come up: it is a big program, and a machine that runs tests is busy."""
-KEYS = {"ArrowDown": 40, "ArrowUp": 38, "ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Escape": 27, "Tab": 9, "Home": 36, "End": 35}
+KEYS = {
+    "Delete": 46,
+    "ArrowDown": 40,
+    "ArrowUp": 38,
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+    "Home": 36,
+    "End": 35,
+}
 """Keys that write nothing, by the names and numbers that the web knows them by."""
 
 
