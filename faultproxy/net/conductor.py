@@ -188,7 +188,7 @@ class Conductor:
 
     def _told(self, link: Link, event: ev.Event) -> None:
         core = link.core
-        if core is None:
+        if core is None or id(link) not in self.links:  # what was told before may have finished it
             return
         if self.plane is not None:
             self.plane.catch_up(core)

@@ -13,8 +13,9 @@ import trio
 from faultproxy.control.errors import Taken, Unfit, Unknown
 from faultproxy.control.fleet import Fleet, Spec, open_fleet
 from faultproxy.control.post import Post
+from faultproxy.core.replay import replay
 from faultproxy.errors import ListenError, ScenarioError
-from faultproxy.faults.tables import fault
+from faultproxy.faults.tables import fault, plans
 
 pytestmark = pytest.mark.live
 
@@ -145,6 +146,9 @@ async def test_a_connection_is_looked_at_and_killed() -> None:
         post.kill(1)
         with pytest.raises(trio.BrokenResourceError):
             await stream.receive_some()
+        result = replay([line + "\n" for line in post.journal()], plans)
+        assert result.difference is None
+        assert [line for line in post.journal() if "killed" in line and '"connection": 2' in line] == []
         await echo(other)
         with pytest.raises(Unknown, match="no open connection 1"):
             post.kill(1)

@@ -214,8 +214,8 @@ def test_the_journal_is_at_hand_and_in_the_file_and_replays(upstream: str, tmp_p
 def test_what_a_person_should_know_is_kept(upstream: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         dead = f"127.0.0.1:{nobody.getsockname()[1]}"
-    with faultproxy.start_proxy(dead) as proxy, connect(proxy.address) as client:
-        with pytest.raises(ConnectionResetError):
+    with faultproxy.start_proxy(dead) as proxy:
+        with pytest.raises(ConnectionResetError), connect(proxy.address) as client:  # it may come before connect() has returned
             client.recv(1)
         until(lambda: proxy.messages != [])
         assert proxy.messages[0].startswith("connection 1: ")
