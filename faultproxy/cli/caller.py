@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,9 +36,8 @@ class Caller(Client):
             table.add_column(head)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        console = Console(highlight=False, markup=False)
         # In a pipe nothing is cut short: whoever reads it there has no edge of the screen.
-        console.print(table, width=None if console.is_terminal else WIDE, crop=False)
+        Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE).print(table)
 
     def say(self, answer: Any, *lines: str) -> None:
         """Lines, or the answer itself."""

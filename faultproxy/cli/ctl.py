@@ -230,10 +230,12 @@ def _text(path: Path) -> str:
 
 
 def _faults(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    from json import dumps
+
     rows = []
     for one in found:
         keys = {key: value for key, value in one["table"].items() if key not in ("kind", "name")}
-        does = " ".join(f"{key}={value}" for key, value in keys.items())
+        does = " ".join(f"{key}={value if isinstance(value, str) else dumps(value)}" for key, value in keys.items())
         rows.append([one["name"], one["kind"], str(one["active"]), str(one["starts"]), str(one["fired"]), does])
     return rows
 

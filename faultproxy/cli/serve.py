@@ -99,7 +99,6 @@ class Daemon:
     async def _serve(self) -> None:
         import trio
 
-        from faultproxy.control import page
         from faultproxy.control.app import build
         from faultproxy.control.fleet import open_fleet
         from faultproxy.control.serve import address_of, listen, serve
@@ -109,7 +108,7 @@ class Daemon:
         for listener in listeners:
             self.voice.say(f"control API on http://{address_of(listener)}{', with a token' if self.security.token is not None else ''}")
         async with open_fleet(seed=self.seed, max_connections=self.max_connections) as fleet, trio.open_nursery() as nursery:
-            app = build(fleet, nursery, security=self.security, page=page.routes(), play=play, notify=self.voice.notify)
+            app = build(fleet, nursery, security=self.security, play=play, notify=self.voice.notify)
             await self._populate(fleet)
             await nursery.start(partial(serve, app, listeners, connections=self.security.limits.connections))
             self.voice.say("ready")
