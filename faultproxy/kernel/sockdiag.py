@@ -169,8 +169,8 @@ def _dump(channel: socket.socket, asked: bytes) -> list[Diag]:
 
 
 def _either(ports: Collection[int]) -> bytes:
-    # The program that the kernel runs over each socket (inet_diag_bc_sk): one comparison after the other. What holds goes on to a jump to the
-    # very end, which accepts; what does not goes on behind that jump; and behind the last, four bytes beyond the end: that rejects.
+    # The program that the kernel runs over each socket (inet_diag_bc_sk): one comparison after the other. What holds goes on to a jump to
+    # the very end, which accepts; what does not goes on behind that jump; and behind the last, four bytes beyond the end: that rejects.
     tests = [(code, port) for port in sorted(ports) for code in (_LOCAL_PORT_IS, _REMOTE_PORT_IS)]
     program = b""
     for code, port in reversed(tests):

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import trio
 
-from faultproxy.control import page
 from faultproxy.control.app import build
 from faultproxy.control.fleet import Fleet, open_fleet
 from faultproxy.control.runs import Play
@@ -63,7 +62,7 @@ async def daemon(
         nursery.start_soon(trio.serve_listeners, echo, [echoes])
         async with open_fleet(seed=1) as fleet:
             listeners = await listen("127.0.0.1", 0)
-            app = build(fleet, nursery, security=security, page=page.routes(), play=play, notify=told.append)
+            app = build(fleet, nursery, security=security, play=play, notify=told.append)
             await nursery.start(partial(serve, app, listeners, connections=security.limits.connections))
             at = address_of(listeners[0])
             async with httpx.AsyncClient(base_url=f"http://{at}", headers=headers, timeout=20, trust_env=False) as api:

@@ -151,12 +151,14 @@ def soak(connections: int, seconds: float, orders: float, seed: int = 1) -> list
     with subprocess.Popen([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True) as echo, served("--seed", seed) as daemon:
         try:
             assert echo.stdout is not None
-            return _soak(daemon, f"127.0.0.1:{int(echo.stdout.readline())}", connections, seconds, orders, random.Random(seed))
+            return _soak(
+                daemon, f"127.0.0.1:{int(echo.stdout.readline())}", connections, seconds, orders=orders, chance=random.Random(seed)
+            )
         finally:
             echo.kill()
 
 
-def _soak(daemon: Served, upstream: str, connections: int, seconds: float, orders: float, chance: random.Random) -> list[str]:
+def _soak(daemon: Served, upstream: str, connections: int, seconds: float, *, orders: float, chance: random.Random) -> list[str]:
     pid = daemon.process.pid
     daemon.made("warm", upstream, [])
     daemon.call("DELETE", "/v1/proxies/warm")
