@@ -39,7 +39,8 @@ class Fleet:
             try:
                 await post.enable()
             except BaseException:
-                del self.posts[spec.name]
+                if self.posts.get(spec.name) is post:  # else it was removed meanwhile, and the name may be another's by now
+                    del self.posts[spec.name]
                 raise
         return post
 
@@ -47,7 +48,7 @@ class Fleet:
         """Takes a proxy out, with its connections. Raises Unknown."""
         post = self.get(name)
         del self.posts[name]
-        await post.disable()
+        await post.retire()
 
     def get(self, name: str) -> Post:
         """The proxy of that name. Raises Unknown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import trio
@@ -71,6 +71,7 @@ class Post:
         self._turned = turned
         """To be called when it has begun or ceased to listen."""
         self._lock = trio.Lock()
+        self._retired = False
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
         self._header: Header | None = None
@@ -86,6 +87,7 @@ class Post:
     async def enable(self) -> None:
         """Listens; nothing if it does already. Raises ListenError, or CapabilityError where a packet fault cannot run here."""
         async with self._lock:
+            self._usable()
             if self.proxy is None:
                 await self._start()
 
@@ -94,9 +96,15 @@ class Post:
         async with self._lock:
             await self._stop()
 
+    async def retire(self) -> None:
+        """As `disable`, for good: whoever still wants it to listen, because he asked before it was taken out, is told Unknown."""
+        self._retired = True
+        await self.disable()
+
     async def move(self, listen: str | None = None, upstream: str | None = None) -> None:
         """Listens elsewhere, or connects to another upstream; all connections are closed. Raises ListenError, and nothing has changed."""
         async with self._lock:
+            self._usable()
             before = (self.listen, self.upstream)
             after = (self.listen if listen is None else listen, self.upstream if upstream is None else upstream)
             if self.proxy is None:
@@ -121,12 +129,16 @@ class Post:
                 old[1].cancel()
                 await old[2].wait()
 
+    def _usable(self) -> None:
+        if self._retired:
+            raise Unknown(f"there is no proxy {self.name!r} any more: it was removed meanwhile")
+
     async def _start(self) -> None:
-        spec = self.spec
-        plans = mechanisms([fault.plan() for fault in self.faults.values()], None)
+        spec, faults = self.spec, dict(self.faults)
+        plans = mechanisms([fault.plan() for fault in faults.values()], None)
         header = Header(
             self._seed,
-            [fault.table() for fault in self.faults.values()],
+            [fault.table() for fault in faults.values()],
             "",
             self.name,
             __version__,
@@ -165,7 +177,20 @@ class Post:
         await self._nursery.start(self._serve, proxy, scope, ended)
         self.proxy, self._scope, self._ended = proxy, scope, ended
         self.listen = proxy.address
+        self._catch_up(proxy, faults)
         self._turned()
+
+    def _catch_up(self, proxy: Proxy, before: Mapping[str, Fault]) -> None:
+        # What was ordered while the listener was being bound, it does not know of yet.
+        for name in before:
+            if name not in self.faults:
+                proxy.remove(name)
+        for name, fault in list(self.faults.items()):
+            if name not in before:
+                proxy.add(fault.plan(), fault.table())
+                self.faults[name] = self.faults.pop(name)  # which is now the last there, too
+            elif fault is not before[name]:
+                self._exchange(proxy, fault)
 
     async def _serve(self, proxy: Proxy, scope: trio.CancelScope, ended: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
         started = False
@@ -201,8 +226,8 @@ class Post:
             raise Taken(f"{self.name} has a fault called {fault.name!r} already: give yours another name")
         if len(self.faults) >= FAULTS:
             raise Bounded(f"{self.name} has {FAULTS} faults already: remove one")
+        self._live(fault)
         if self.proxy is not None:
-            self._live(fault)
             self.proxy.add(fault.plan(), fault.table())
         self.faults[fault.name] = fault
 
@@ -211,21 +236,25 @@ class Post:
         directions, it is a new one: the old one heals, and this one stands behind all others. Raises Unknown, Unfit.
         """
         self._fault(fault.name)
+        self._live(fault)
         if self.proxy is not None:
-            self._live(fault)
-            try:
-                self.proxy.change(fault.plan(), fault.table())
-            except ValueError:
-                self.proxy.remove(fault.name)
-                self.proxy.add(fault.plan(), fault.table())
-                del self.faults[fault.name]
+            self._exchange(self.proxy, fault)
         self.faults[fault.name] = fault
+
+    def _exchange(self, proxy: Proxy, fault: Fault) -> None:
+        try:
+            proxy.change(fault.plan(), fault.table())
+        except ValueError:
+            proxy.remove(fault.name)
+            proxy.add(fault.plan(), fault.table())
+            del self.faults[fault.name]
+            self.faults[fault.name] = fault
 
     def remove(self, name: str, *, drain: bool = False) -> None:
         """Heals a fault and takes it out; with `drain`, what it holds until a certain time keeps that time. Raises Unknown, Unfit."""
         fault = self._fault(name)
+        self._live(fault)
         if self.proxy is not None:
-            self._live(fault)
             self.proxy.remove(name, drain=drain)
         del self.faults[name]
 
@@ -240,7 +269,7 @@ class Post:
             self._listening().order(name, heal=True)
 
     def _live(self, fault: Fault) -> None:
-        if fault.plane == "packet":
+        if fault.plane == "packet" and (self.proxy is not None or self._lock.locked()):  # it listens, or is about to
             raise Unfit(
                 f"{fault.name!r} acts on segments, and where those are met is set up before a connection opens: "
                 "disable the proxy first, or give the fault when the proxy is created, with manual = true"

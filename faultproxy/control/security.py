@@ -39,6 +39,8 @@ class Limits:
     """How much is taken from callers. Sizes in bytes, times in seconds."""
 
     body: int = 1 << 20
+    document: int = 256 << 10
+    """A scenario, or a fault that is added: what takes long to read. The longest scenario that we know of has four thousand bytes."""
     headers: int = 16 << 10
     patience: float = 10.0
     """Until a body has come."""
@@ -106,13 +108,13 @@ def _too_long(security: Security, path: str, headers: Mapping[str, str]) -> Refu
         return Refusal(431, "the request's headers are too long", f"they may have {limits.headers} bytes together", "send fewer")
     size = headers.get("content-length", "0")
     if size.isdigit() and int(size) > limits.body:
-        return too_large(security)
+        return too_large(limits.body)
     return None
 
 
-def too_large(security: Security) -> Refusal:
-    """Of a body that is longer than is taken."""
-    return Refusal(413, "the body is too long", f"it may have {security.limits.body} bytes", "send less, or in several requests")
+def too_large(most: int) -> Refusal:
+    """Of a body that is longer than the `most` bytes that are taken."""
+    return Refusal(413, "the body is too long", f"it may have {most} bytes", "send less, or in several requests")
 
 
 def _of_host(security: Security, host: str) -> Refusal | None:
@@ -241,7 +243,7 @@ class Guard:
                     return None
                 body += message.get("body", b"")
                 if len(body) > self._security.limits.body:
-                    return too_large(self._security)
+                    return too_large(self._security.limits.body)
                 if not message.get("more_body", False):
                     return bytes(body)
         return Refusal(408, "the body has not come", f"{self._security.limits.patience:g} s were enough for others", "send it at once")

@@ -1,7 +1,8 @@
 """The HTTP server: hypercorn's worker for one connection, in an accept loop of ours.
 
 hypercorn's own loop accepts without a bound, and at the end it waits for ever for a caller that does not read what it has asked for. Here
-so many connections are served at once, the others wait in the listener's queue, and at the end those that have not left are closed.
+so many connections are served at once, the others wait in the listener's queue, and at the end those that have not left are closed. And it
+is HTTP/1.1 only: a stream of HTTP/2 whose caller is gone before it has read all waits for ever to be read, and keeps its place.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -78,7 +82,7 @@ async def serve(
             try:
                 # What goes wrong between hypercorn and a strange caller concerns that connection alone.
                 with contextlib.suppress(Exception):
-                    await TCPServer(ASGIWrapper(app), config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+                    await _Caller(ASGIWrapper(app), config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
             finally:
                 del streams[stream]
                 left.set()
@@ -118,3 +122,39 @@ async def _accept(listener: trio.SocketListener, room: trio.Semaphore, handlers:
             room.release()
             raise
         handlers.start_soon(handle, stream)
+
+
+class _Caller(TCPServer):
+    """One connection. Once its caller has ended it, it is over as soon as nothing is being answered any more."""
+
+    _left = False
+
+    async def run(self) -> None:
+        """Serves it to its end."""
+        try:
+            local, remote = (name()[:2] for name in (self.stream.socket.getsockname, self.stream.socket.getpeername))
+            async with TaskGroup() as group:
+                self._task_group = group
+                self.protocol = _Http11(  # type: ignore[assignment]
+                    self.app, self.config, self.context, group, ConnectionState(self.state), False, remote, local, self.protocol_send
+                )
+                await self.idle_task.restart(group, self._idle_timeout)
+                await self._read_data()
+                self._left = True
+                await self.idle_task.stop()
+        except OSError:
+            pass
+        finally:
+            await self._close()
+
+    async def _idle_timeout(self) -> None:
+        # Nobody is left who could say something: to wait for that would only keep the place from another.
+        if not self._left:
+            await super()._idle_timeout()
+
+
+class _Http11(H11Protocol):
+    """HTTP/1.1. Who would rather speak HTTP/2 is answered as if nothing had been said of it (RFC 9110, 7.8)."""
+
+    async def _check_protocol(self, event: Any) -> None:
+        pass

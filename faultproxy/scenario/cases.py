@@ -14,6 +14,8 @@ from faultproxy.scenario.sheet import Merged
 from faultproxy.scenario.variables import RUN_TIME, Unknown, Value, fill, from_command_line, is_name, references
 
 _NOT_FILLED = ("vars", "case", "include")
+_FILLED = 2**22
+"""Characters of all strings together once they are filled in."""
 _OF_THE_RUN = tuple(name for name in RUN_TIME if name != "n")
 
 
@@ -105,11 +107,19 @@ def _used(node: Any) -> set[str]:
 def filled(merged: Merged, case: Case, mistakes: Mistakes) -> tuple[dict[str, Any], frozenset[Path]]:
     """The document with the variables of a case filled in, and the places where that could not be done."""
     unfilled: set[Path] = set()
+    size = 0
 
     def walk(node: Any, path: Path) -> Any:
+        nonlocal size
         if isinstance(node, str):
+            if size > _FILLED:
+                return node
             try:
-                return fill(node, case.variables, _later(path))
+                value = fill(node, case.variables, _later(path))
+                size += len(value) if isinstance(value, str) else 0
+                if size > _FILLED:
+                    raise Unknown(f"filled in, the strings up to this one have more than {_FILLED} characters: this is no scenario file")
+                return value
             except Unknown as exc:
                 mistakes.at(merged, path, str(exc))
                 unfilled.add(path)

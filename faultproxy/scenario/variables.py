@@ -22,6 +22,10 @@ _REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
+LONGEST = 2**18
+"""Characters of a string once it is filled in: with variables that are made of others, ten lines could otherwise fill all memory."""
+
+
 class Unknown(ValueError):
     """A reference that cannot be filled in; the message says why and what may have been meant."""
 
@@ -54,6 +58,9 @@ def fill(text: str, values: Mapping[str, Value], later: Iterable[str], known: It
     every ``$$`` are kept for `substitute`. Raises Unknown, also for names that are `known` but not allowed here.
     """
     later = tuple(later)
+    long = sum(len(shown(values[name])) for name in references(text) if name in values)
+    if long > LONGEST:
+        raise Unknown(f"filled in, this would have {long} characters; a string has at most {LONGEST}")
     whole = _REFERENCE.fullmatch(text)
     if whole and not later and whole[1] in values and not isinstance(values[whole[1]], str):
         return values[whole[1]]

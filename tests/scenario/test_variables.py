@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from faultproxy.errors import ScenarioError
+from faultproxy.scenario import load_text
 from faultproxy.scenario.variables import RUN_TIME, Unknown, Value, fill, from_command_line, references, substitute
 
 VALUES: dict[str, Value] = {"late": "5s", "out": 3, "share": 0.5, "yes": True, "price": "5$"}
@@ -93,3 +97,12 @@ def test_values_of_the_command_line(text: str, default: Value | None, value: Val
 
 def test_references_in_order() -> None:
     assert references("${b} $${c} ${a}$") == ("b", "a")
+
+
+def test_a_few_lines_do_not_fill_all_memory() -> None:
+    tenfold = "\n".join(f'v{number + 1} = "{f"${{v{number}}}" * 10}"' for number in range(12))
+    with pytest.raises(ScenarioError, match="a string has at most"):
+        load_text(f'[vars]\nv0 = "0123456789"\n{tenfold}\n[proxy]\nlisten = "${{v12}}"\n', "x.toml", Path())
+    many = ", ".join(['"${v}"'] * 300)
+    with pytest.raises(ScenarioError, match="this is no scenario file"):
+        load_text(f'[vars]\nv = "{"x" * 20_000}"\n[proxy]\nlisten = [{many}]\n', "x.toml", Path())

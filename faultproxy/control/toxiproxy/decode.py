@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 LARGEST = 2**63 - 1
@@ -49,6 +49,8 @@ def first_value(body: bytes) -> Any:
         raise BadBody(f"invalid JSON: {exc.msg} at character {exc.pos + 1}") from exc
     except RecursionError as exc:
         raise BadBody("invalid JSON: nested too deeply") from exc
+    except InvalidOperation as exc:
+        raise BadBody("invalid JSON: a number's exponent is beyond all numbers") from exc
     return value
 
 

@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -164,8 +165,9 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     clean = _clean(path)
     answer: ASGIApp = Response("404 page not found\n", 404, {"X-Content-Type-Options": "nosniff"}, "text/plain")
     if clean != path:
-        query = scope["query_string"].decode("latin-1")
-        answer = Response(status_code=301, headers={"Location": f"{clean}?{query}" if query else clean})
+        # Written anew: a line feed would end the header, and a browser takes a backslash for a slash and what follows two for a host.
+        query, where = scope["query_string"].decode("latin-1"), quote(clean, safe="/:@!$&'()*+,;=")
+        answer = Response(status_code=301, headers={"Location": f"{where}?{query}" if query else where})
     await answer(scope, receive, send)
 
 

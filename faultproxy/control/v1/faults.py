@@ -45,7 +45,7 @@ async def add_faults(here: Here, post: Which, request: Request) -> Faults:
     body = await sent(request)
     left_out: list[str] = []
     if isinstance(body, str) or "fault" in body:
-        scenario = reading.scenario(body)
+        scenario = await here.scenario(body)
         tables = [_own(fault) for fault in scenario.faults if fault.proxy in (None, post.name, *_only(scenario))]
         left_out = [f"left out: {line}" for line in scenario.left_out_by_run()]
     else:

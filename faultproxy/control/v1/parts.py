@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import trio
 from fastapi import Depends, Path, Request
 
 from faultproxy.control.fleet import Fleet
 from faultproxy.control.post import Post
 from faultproxy.control.runs import Runs
-from faultproxy.control.security import Limits
+from faultproxy.control.security import Limits, too_large
+from faultproxy.control.v1 import reading
 from faultproxy.control.v1.models import Problem
 from faultproxy.control.v1.problems import Refused
+from faultproxy.scenario import Scenario
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Problem, "description": "It is refused; see `title`, `detail`, `todo`"}}
 TOML_TYPES = ("application/toml", "text/toml", "text/plain")
@@ -26,6 +30,11 @@ class Control:
     fleet: Fleet
     limits: Limits
     runs: Runs | None
+    reader: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
+
+    async def scenario(self, sent: str | Mapping[str, Any]) -> Scenario:
+        """`reading.scenario`, in a thread, one at a time: meanwhile bytes are carried."""
+        return await trio.to_thread.run_sync(reading.scenario, sent, limiter=self.reader)
 
 
 async def _control(request: Request) -> Control:
@@ -48,6 +57,10 @@ Ordinal = Annotated[int, Path(ge=1, le=2**53)]
 async def sent(request: Request) -> str | dict[str, Any]:
     """The body: a text, if it is TOML, else an object in JSON. Raises Refused."""
     body = await request.body()
+    most = request.app.state.control.limits.document
+    if len(body) > most:
+        refused = too_large(most)
+        raise Refused(refused.status, refused.what, refused.why, refused.todo)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         text = body.decode()

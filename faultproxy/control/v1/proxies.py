@@ -9,7 +9,8 @@ from faultproxy.control.v1 import reading
 from faultproxy.control.v1.models import NewProxy, Proxies, ProxyChange, ProxyState
 from faultproxy.control.v1.parts import Here, Which
 from faultproxy.core.plan import Sockets
-from faultproxy.errors import ScenarioError
+from faultproxy.errors import FaultproxyError, ScenarioError
+from faultproxy.net import addresses
 
 router = APIRouter(tags=["proxies"])
 
@@ -51,12 +52,19 @@ async def change_proxy(post: Which, change: ProxyChange) -> ProxyState:
     """Move a proxy to other addresses, enable or disable it. If it cannot listen there, all stays as it was."""
     if mistakes := [*reading.unix("listen", change.listen), *reading.unix("upstream", change.upstream)]:
         raise ScenarioError(*mistakes)
+    if change.listen is not None:
+        addresses.parse(change.listen, "listen")
     if change.enabled is False:
         await post.disable()
+    before = post.listen, post.upstream
     if change.listen is not None or change.upstream is not None:
         await post.move(listen=change.listen, upstream=change.upstream)
     if change.enabled:
-        await post.enable()
+        try:
+            await post.enable()
+        except FaultproxyError:
+            post.listen, post.upstream = before
+            raise
     return ProxyState.of(post)
 
 

@@ -31,6 +31,9 @@ CROWD = 500
 """Members of crowds that play in the daemon's own process."""
 LONGEST = 3600.0
 """Seconds that a scenario may take."""
+ENTRIES = 200
+"""Keys at the top of a scenario, tables of one sort below them, and keys of a fault: whoever has more of them cannot be helped by a list of
+his mistakes, which would take long to draw up."""
 CALLED = "scenario"
 """How messages call what was sent."""
 
@@ -61,9 +64,10 @@ def faults(tables: Sequence[Mapping[str, Any]], limits: Limits, *, beside: Colle
 
 
 def scenario(sent: str | Mapping[str, Any]) -> Scenario:
-    """The scenario of a TOML text, or of a document in JSON with the same keys. Raises ScenarioError.
+    """The scenario of a TOML text, or of a document in JSON with the same keys. Raises ScenarioError, Bounded.
 
-    What would read a file or run a command is refused, and so are several cases: name one by sending it alone.
+    What would read a file or run a command is refused, and so are several cases: name one by sending it alone. It may take a second: where
+    bytes are carried, that is for a thread (`parts.Control.scenario`).
     """
     refuse(sent)
     found = load_text(sent, CALLED, Path()) if isinstance(sent, str) else load_tables(sent, CALLED, Path())
@@ -102,6 +106,8 @@ def refuse(sent: str | Mapping[str, Any]) -> None:
     else:
         data = sent
     mistakes = [f"{CALLED}: [{key}] is refused: {why}" for key, why in FORBIDDEN.items() if key in data]
+    if len(data) > ENTRIES or any(isinstance(part, list | dict) and len(part) > ENTRIES for part in data.values()):
+        raise ScenarioError(f"{CALLED}: at most {ENTRIES} keys stand at its top, and at most {ENTRIES} tables or keys below each of them")
     include = data.get("include", [])
     for entry in include if isinstance(include, list) else [include]:
         if not (isinstance(entry, str) and entry.startswith(PROFILE) and "$" not in entry):
@@ -123,6 +129,8 @@ def unix(key: str, address: object) -> list[str]:
 
 def _fault(table: Mapping[str, Any], limits: Limits) -> tuple[Fault | None, list[str]]:
     kind = table.get("kind")
+    if len(table) > ENTRIES:
+        return None, [f"it has {len(table)} keys, and no fault has more than {ENTRIES}"]
     if kind is None:
         return None, ['`kind` is missing: it says what goes wrong, such as "latency"']
     if not isinstance(kind, str) or kind not in BY_KIND:

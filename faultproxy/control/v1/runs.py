@@ -36,7 +36,7 @@ async def start_run(
     Refused are [server], [client], [sandbox] and `include` but of profiles: no command is run and no file read for a caller.
     """
     runs = _runs(here)
-    scenario = reading.scenario(await sent(request))
+    scenario = await here.scenario(await sent(request))
     reading.playable(scenario)
     run = runs.start(scenario, seed)
     response.headers["location"] = f"/v1/runs/{run.id}"
