@@ -17,7 +17,7 @@ from faultproxy.core.limits import STARTS_SHOWN
 from faultproxy.core.run import Happening, Knock, Watch
 from faultproxy.net.intercept import AnyProxy, Intercept
 
-DRAIN = 0.5
+DRAIN = 3.0
 """Seconds that a reader has at the end to take what is left."""
 CLOSINGS = 0.1
 """Seconds between two looks at which connections are still there."""

@@ -202,11 +202,14 @@ class Post:
                     task_status.started()
         except BaseExceptionGroup as group:
             error = _known(group)
-            if error is None:
-                raise
             if not started:
+                if error is None:
+                    raise
                 raise error from error.__cause__  # the reason it has itself: what the kernel said
-            self.messages.append(f"{self.name} has ended: {error}")
+            if error is None and not isinstance(group, ExceptionGroup):  # it is told to end
+                raise
+            # Whatever it was, it is this proxy's: the others go on.
+            self.messages.append(f"{self.name} has ended: {error or f'a mistake of faultproxy itself: {_first(group)!r}'}")
         finally:
             ended.set()
             if self.proxy is proxy:
@@ -324,7 +327,12 @@ def _address(upstream: str) -> addresses.Address:
 
 def _known(group: BaseExceptionGroup[BaseException]) -> FaultproxyError | None:
     known = group.subgroup(FaultproxyError)
-    error: BaseException | None = known
+    error = _first(known) if known is not None else None
+    return error if isinstance(error, FaultproxyError) else None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error if isinstance(error, FaultproxyError) else None
+    return error

@@ -167,7 +167,7 @@ def _of_token(security: Security, method: str, path: str, authorization: str) ->
 
 def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.partition("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0] if ":" in host else host)  # only IPv6 has zones
     except ValueError:
         return None
 

@@ -191,3 +191,21 @@ async def test_nobody_waits_for_a_peer_that_does_not_read() -> None:
         post.remove("late")
         await post.disable()
         assert trio.current_time() - began < 1
+
+
+async def test_a_mistake_in_one_proxy_ends_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with fleet_and_server() as (fleet, upstream):
+        post = await fleet.create(Spec("a", "127.0.0.1:0", upstream))
+        other = await fleet.create(Spec("b", "127.0.0.1:0", upstream))
+        assert post.proxy is not None
+        assert post.proxy._conductor is not None
+        monkeypatch.setattr(post.proxy._conductor.board, "_round", lambda: 1 / 0)
+        with suppress(OSError, trio.BrokenResourceError):
+            await connect(post)
+        with trio.fail_after(5):
+            while post.enabled:
+                await trio.sleep(0.01)
+        assert "a mistake of faultproxy itself: ZeroDivisionError" in post.messages[-1]
+        await echo(await connect(other))
+        await post.enable()
+        await echo(await connect(post))

@@ -56,6 +56,7 @@ def test_a_token_that_no_header_can_carry(token: str) -> None:
         ("192.168.1.2:8474", 403),
         ("", 403),
         ("127.0.0.1, evil.example", 403),
+        ("127.0.0.1%evil.example", 403),
     ],
 )
 def test_whom_the_caller_believes_to_call(host: str, expected: int) -> None:
