@@ -188,7 +188,7 @@ class Conductor:
 
     def _told(self, link: Link, event: ev.Event) -> None:
         core = link.core
-        if core is None or id(link) not in self.links:  # what was told before may have finished it
+        if core is None:
             return
         if self.plane is not None:
             self.plane.catch_up(core)
@@ -202,7 +202,8 @@ class Conductor:
         if link.core is None:
             self.finished(link)
         for side in SIDES:
-            self.tell(link, ev.PeerReset(side, "killed"))
+            if link.core is not None and not link.core.over:
+                self._told(link, ev.PeerReset(side, "killed"))
 
     async def _close_slowly(self, sock: socket.socket, link: Link) -> None:
         began = self.now()

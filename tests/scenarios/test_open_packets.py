@@ -82,6 +82,7 @@ async def test_last_ack_lost_and_data_completes(s: Stage) -> None:
 async def test_last_ack_lost_and_healed(s: Stage) -> None:
     player = await s.player()
     await until(lambda: [each.state for each in servers(s)] == ["SYN_RECV"], "SYN_RECV at the server")
+    await until(lambda: s.fired("last-ack-lost"), "the loss of an ACK")
     s.heal("last-ack-lost")
     await until(lambda: [each.state for each in servers(s)] == ["ESTABLISHED"], "the answer to the next SYN-ACK")
     assert await player.ask("PING") == "PONG"
