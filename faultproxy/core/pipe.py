@@ -177,6 +177,8 @@ class Pipe:
                 self._pass(index, slot.stage.heal(now), now)
                 slot.holds_fin = False
         self._count()
+        if self.reading:  # what has waited is read now, perhaps without coming by here
+            self._waits = False
 
     def waiting(self, now: float) -> None:
         """Something waits in the kernel while the pipe is not reading."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultproxy.core.actions import Fired, Healed, Pause, ResetLeg, Resume, Send, Started
-from faultproxy.core.events import Data, Dialled, Order, PeerReset, Timer
+from faultproxy.core.events import Data, Dialled, Order, PeerReset, Timer, Waiting
 from faultproxy.core.journal import Header, Journal
 from faultproxy.core.plan import Peer
 from faultproxy.core.replay import replay
@@ -100,6 +100,19 @@ def test_an_order_starts_it_where_it_was_added() -> None:
     played.must((2.0, Started("deaf", "by hand")), (2.0, Pause("c2s")))
     played.heal(3.0, "deaf")
     played.must((3.0, Healed("deaf", "by hand")), (3.0, Resume("c2s")))
+
+
+def test_a_stall_that_starts_again_has_not_acted_before_something_waits_again() -> None:
+    played = book().add(0.0, **DEAF)
+    played.order(1.0, "deaf")
+    played.happens(2.0, Waiting("c2s"))
+    played.heal(3.0, "deaf")
+    assert len(played.fired("deaf")) == 1
+    # What had waited is read where nothing acts, and so without a word to the core.
+    played.order(4.0, "deaf")
+    assert len(played.fired("deaf")) == 1
+    played.happens(5.0, Waiting("c2s"))
+    assert len(played.fired("deaf")) == 2
 
 
 def test_counts_and_matches_are_of_what_comes_from_now_on() -> None:
