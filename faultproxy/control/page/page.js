@@ -368,4 +368,6 @@ function theme(element) {
   });
 }
 
-new Page().run();
+/** Also for whoever looks at the page from a console. */
+const PAGE = new Page();
+PAGE.run();
