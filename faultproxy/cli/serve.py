@@ -181,7 +181,7 @@ def _scenario(path: Path, text: str) -> Config:
         elif proxy.upstream is None:
             mistakes.append(f"{path}: proxy {proxy.name}: `upstream` is missing: `serve` starts no [server]")
         else:
-            faults = tuple(fault for fault in scenario.faults if fault.proxy in (None, proxy.name))
+            faults = tuple(fault for fault in scenario.faults if fault.belongs_to(proxy.name))
             sockets = Sockets(proxy.rcvbuf, proxy.sndbuf, proxy.rcvbuf, proxy.sndbuf)
             specs.append(Spec(proxy.name, proxy.listen, proxy.upstream, faults=faults, sockets=sockets, fail_open=proxy.fail_open))
     if mistakes:

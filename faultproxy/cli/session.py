@@ -144,7 +144,7 @@ class Session:
                 "give --upstream HOST:PORT, or `upstream` in [proxy], or a [server]"
             )
         sockets = Sockets(table.rcvbuf, table.sndbuf, table.rcvbuf, table.sndbuf)
-        faults = [fault.table() for fault in scenario.faults if fault.proxy in (None, table.name)]
+        faults = [fault.table() for fault in scenario.faults if fault.belongs_to(table.name)]
         plans = mechanisms(scenario.plans(table.name), self._capture)
         filtered = [plan.name for plan in plans if plan.filtered]
         header = Header(settings.seed, faults, scenario.id, table.name, __version__, sockets=sockets, filtered=filtered)

@@ -190,20 +190,22 @@ class Pipe:
     def due(self, now: float) -> bool:
         """Lets every stage act whose time has come. True: one of them was leaving, and is gone now."""
         acted = False
+        gone: list[Slot] = []
         for index in tuple(self._live):
-            stage = self._slots[index].stage
+            slot = self._slots[index]
+            stage = slot.stage
             while (deadline := stage.deadline()) is not None and deadline <= now:
                 acted = True
                 self._pass(index, stage.due(now), now)
                 if stage.deadline() == deadline:
                     break
-        if not acted:
-            return False
-        gone = [slot for slot in self._slots if isinstance(slot.stage, Leaving) and slot.stage.done]
-        if gone:
-            self._keep([slot for slot in self._slots if slot not in gone])
-        self._count()
-        return bool(gone)
+            if not slot.name and isinstance(stage, Leaving) and stage.done:
+                gone.append(slot)
+        if acted:
+            if gone:
+                self._keep([slot for slot in self._slots if slot not in gone])
+            self._count()
+        return acted and bool(gone)
 
     def deadline(self) -> float | None:
         """The earliest time that any stage waits for."""

@@ -55,7 +55,7 @@ def read(
     spoken = from_faults(words, listen or _LISTEN, upstream, called=_CALLED)
     scenario = spoken if file is None else file
     table = spoken.proxies[0] if file is None else _table(file, proxy)
-    own = () if file is None else tuple(fault for fault in file.faults if fault.proxy in (None, table.name))
+    own = () if file is None else tuple(fault for fault in file.faults if fault.belongs_to(table.name))
     if taken := {fault.name for fault in own} & {fault.name for fault in spoken.faults}:
         raise ScenarioError(f"{scenario.id} has a fault called {taken.pop()!r} already: give yours another name=…")
     if listen is not None:

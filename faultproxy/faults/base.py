@@ -200,6 +200,10 @@ class Fault(Strict):
         """The fault as a table of plain JSON, without what is left at its default; validated, it gives an equal fault."""
         return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_defaults=True)
 
+    def belongs_to(self, proxy: str) -> bool:
+        """Whether that proxy has it: it names this one, or none, which means each."""
+        return self.proxy in (None, proxy)
+
     def ways(self) -> tuple[Direction, ...]:
         """The directions in which it acts, and in which its bare `after_bytes` and `on_match` are watched for."""
         return DIRECTIONS

@@ -187,7 +187,7 @@ def _proxy_names(draft: Draft) -> list[str]:
 def _place(draft: Draft, path: Path, fault: Fault) -> Iterator[Found]:
     raw = draft.raw["fault"][path[1]]
     for _, proxy in draft.proxies:
-        if proxy is None or fault.proxy not in (None, proxy.name):
+        if proxy is None or not fault.belongs_to(proxy.name):
             continue
         sides: tuple[Side, Side] = ("client", "server")
         place = base.Place(proxy.protocol == "udp", proxy.intercept, frozenset(side for side in sides if proxy.unix(side)))

@@ -108,7 +108,7 @@ class Scenario:
 
         Raises CapabilityError if one cannot run in this version; `unsupported` says so beforehand.
         """
-        return tuple(fault.plan() for fault in self.faults if proxy_name is None or fault.proxy in (None, proxy_name))
+        return tuple(fault.plan() for fault in self.faults if proxy_name is None or fault.belongs_to(proxy_name))
 
     def unsupported(self) -> tuple[str, ...]:
         """What this version cannot run, a line each with the reason; empty if it can run all."""

@@ -40,4 +40,4 @@ async def remote(proxies: Sequence[tuple[Proxy, str]], faults: Sequence[Fault], 
 
 
 def _of(proxy: Proxy, faults: Sequence[Fault]) -> list[Fault]:
-    return [fault for fault in faults if fault.proxy in (None, proxy.name)]
+    return [fault for fault in faults if fault.belongs_to(proxy.name)]
