@@ -22,8 +22,8 @@ from faultproxy.core.run import Watch
 from faultproxy.errors import ScenarioError
 from faultproxy.net import addresses
 from faultproxy.net.capture import Capture
-from faultproxy.net.intercept import AnyProxy, Intercept
-from faultproxy.net.proxy import Proxy, mechanisms
+from faultproxy.net.intercept import AnyProxy, make
+from faultproxy.net.proxy import mechanisms
 from faultproxy.scenario import Scenario, substitute
 from faultproxy.scenario.sections import Proxy as ProxyTable
 from faultproxy.scenario.variables import Value, references
@@ -160,21 +160,7 @@ class Session:
             watches.append(told)
         watch = _all(watches)
         notify = (lambda message: self._voice.notify(f"{table.name}: {message}")) if named else self._voice.notify
-        proxy: AnyProxy
-        if table.listen is None:
-            proxy = Intercept(
-                plans,
-                upstream=upstream,
-                seed=settings.seed,
-                watch=watch,
-                notify=notify,
-                name=table.name,
-                alone=not named,
-                capture=self._capture,
-                fail_open=table.fail_open,
-            )
-            return proxy, upstream
-        proxy = Proxy(
+        proxy: AnyProxy = make(
             plans,
             listen=table.listen,
             upstream=upstream,

@@ -18,7 +18,7 @@ from faultproxy.core.run import FaultStats, Happening
 from faultproxy.embed.given import Given
 from faultproxy.errors import FaultproxyError, ScenarioError
 from faultproxy.faults.base import STARTS, Fault
-from faultproxy.net.intercept import AnyProxy, Intercept
+from faultproxy.net.intercept import AnyProxy, make
 from faultproxy.net.proxy import Proxy, mechanisms
 from faultproxy.scenario.check import missing
 from faultproxy.scenario.single import single
@@ -67,33 +67,20 @@ class Live:
         )
         # Each line is written at once: who asks for the journal wants the latest.
         self._journal = Journal(header, self._write, clock=lambda: self.proxy.run.clock_start, buffer=0)
-        self.proxy: AnyProxy
-        if table.intercept:
-            self.proxy = Intercept(
-                plans,
-                upstream=given.upstream,
-                seed=seed,
-                watch=self._watch,
-                notify=self.messages.append,
-                name=table.name,
-                alone=alone,
-                fail_open=table.fail_open,
-            )
-        else:
-            self.proxy = Proxy(
-                plans,
-                listen=table.listen or "127.0.0.1:0",
-                upstream=given.upstream,
-                seed=seed,
-                sockets=given.sockets,
-                watch=self._watch,
-                notify=self.messages.append,
-                max_connections=max_connections,
-                name=table.name,
-                alone=alone,
-                fail_open=table.fail_open,
-                tells_all=True,
-            )
+        self.proxy: AnyProxy = make(
+            plans,
+            listen=None if table.intercept else table.listen or "127.0.0.1:0",
+            upstream=given.upstream,
+            seed=seed,
+            sockets=given.sockets,
+            watch=self._watch,
+            notify=self.messages.append,
+            max_connections=max_connections,
+            name=table.name,
+            alone=alone,
+            fail_open=table.fail_open,
+            tells_all=True,
+        )
 
     async def serve(self, *, task_status: trio.TaskStatus[Live] = trio.TASK_STATUS_IGNORED) -> None:
         """Serves until cancelled. Raises ListenError, ScenarioError or CapabilityError before it has started."""

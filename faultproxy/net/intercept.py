@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Sequence
+from typing import TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
 import trio
@@ -17,7 +18,7 @@ from faultproxy.core.connection import Connection
 from faultproxy.core.events import DIRECTIONS, FLOW, SENDER, Direction, Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import Budget
-from faultproxy.core.plan import FaultPlan, Peer
+from faultproxy.core.plan import FaultPlan, Peer, Sockets
 from faultproxy.core.reassembly import Reassembly
 from faultproxy.core.run import Outcome, Run, Watch
 from faultproxy.core.shape import FIN, RST
@@ -27,7 +28,7 @@ from faultproxy.net import addresses
 from faultproxy.net.capture import Capture
 from faultproxy.net.conductor import Who
 from faultproxy.net.plane import PacketPlane
-from faultproxy.net.proxy import ROWS, Proxy, Row, Snapshot
+from faultproxy.net.proxy import DEFAULT_BUFFERS, ROWS, Proxy, Row, Snapshot
 from faultproxy.net.readiness import EpollReadiness, Readiness, TaskReadiness
 from faultproxy.net.switchboard import Switchboard
 from faultproxy.net.tapped import Tapped
@@ -226,3 +227,42 @@ class Intercept:
 
 AnyProxy = Proxy | Intercept
 """What a run may consist of."""
+
+
+class Manner(TypedDict, total=False):
+    """What both can be told (`net.proxy.Proxy`)."""
+
+    watch: Watch | None
+    notify: Callable[[str], None]
+    name: str
+    alone: bool
+    capture: Capture | None
+    fail_open: bool
+    who: Who
+    armed: bool
+
+
+def make(
+    plans: Sequence[FaultPlan],
+    *,
+    listen: str | None,
+    upstream: str,
+    seed: int,
+    sockets: Sockets = DEFAULT_BUFFERS,
+    max_connections: int | None = None,
+    tells_all: bool = False,
+    **manner: Unpack[Manner],
+) -> AnyProxy:
+    """A proxy that listens there; `listen` None: who stands aside, to whom what is said of sockets of ours means nothing."""
+    if listen is None:
+        return Intercept(plans, upstream=upstream, seed=seed, **manner)
+    return Proxy(
+        plans,
+        listen=listen,
+        upstream=upstream,
+        seed=seed,
+        sockets=sockets,
+        max_connections=max_connections,
+        tells_all=tells_all,
+        **manner,
+    )
