@@ -33,7 +33,7 @@ KINDS = {
     "forge": 'send = "ACK"\nafter_bytes = "5B"\n',
     "strip": 'options = ["sack", "wscale"]\n',
     "flags": 'segments = "data"\nclear = "PSH"\n',
-    "timestamps": "shift = 1\n",
+    "timestamps": 'shift = 1\nafter_bytes = "5B"\n',  # on a SYN it would depend on the millisecond whether the SYN-ACK is believed
     "mtu": 'size = "1000B"\nlasts = "300ms"\n',
     "vanish": 'after_bytes = "5B"\nlasts = "300ms"\n',
 }

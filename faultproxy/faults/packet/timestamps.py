@@ -21,7 +21,8 @@ class Timestamps(SelectingFault):
 
     Each discarded segment is answered by a duplicate ACK and nothing else, as where two hosts share an address behind a NAT. For a host
     whose clock is another and who is right about it, shift what it sends, and back what is echoed to it (`echo_shift`, at the other tap).
-    Segments without the option are left alone.
+    Otherwise let it begin behind the opening: a SYN-ACK that echoes a time which the sender of the SYN has not reached yet, or has left
+    behind, is answered by a RST. Segments without the option are left alone.
     """
 
     example: ClassVar[str] = 'kind = "timestamps"\ndirection = "to_client"\nshift = -100000\nlasts = "2s"\n'
