@@ -7,6 +7,8 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -43,13 +45,14 @@ def refused(line: list[str]) -> str:
 
 
 @pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    file = tmp_path / "drops.toml"
-    # Its server is to be started by somebody who may not reach our own Python.
-    file.write_text(ECHO.partition("[[fault]]")[0].replace(sys.executable, python(ORDINARY)) + FAULT)
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest keeps its folders to itself, and nobody is to read it
-        folder.chmod(0o755)
-    return file
+def scenario() -> Iterator[Path]:
+    # Not in one of pytest's folders: each pytest that starts closes those to everybody else, and nobody is to read this.
+    with tempfile.TemporaryDirectory(prefix="faultproxy-") as name:
+        Path(name).chmod(0o755)
+        file = Path(name) / "drops.toml"
+        # Its server is to be started by somebody who may not reach our own Python.
+        file.write_text(ECHO.partition("[[fault]]")[0].replace(sys.executable, python(ORDINARY)) + FAULT)
+        yield file
 
 
 def privileged() -> bool:
