@@ -9,6 +9,27 @@ class FaultproxyError(Exception):
     exit_code = 1
 
 
+class Mistake(FaultproxyError):
+    """A mistake of faultproxy itself: we must act. The exit code is EX_SOFTWARE of sysexits(3), so that it is not taken for a finding."""
+
+    exit_code = 70
+
+    def __init__(self, error: BaseException, doing: str = "") -> None:
+        """`error` is what nobody expected; `doing` says what was being done: ``"writing page.html"``."""
+        meanwhile = f", {doing}" if doing else ""
+        super().__init__(f"a mistake of faultproxy itself{meanwhile}: {error!r}\n{PLEASE}")
+
+
+PLEASE = "Please report it where you have faultproxy from; FAULTPROXY_DEBUG=1 in the environment shows where it happened."
+"""What a user who meets a mistake of ours can do."""
+
+
+class Terminated(BaseException):
+    """SIGTERM has come: it ends what Ctrl-C ends, in the same order, and is told as what it is. (As a KeyboardInterrupt, the library that
+    reads the command line would take it for one.)
+    """
+
+
 class ScenarioError(FaultproxyError):
     """The scenario file or the command line is wrong: whoever wrote it must act.
 

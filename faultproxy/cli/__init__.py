@@ -10,10 +10,10 @@ import typer
 
 from faultproxy import __version__
 from faultproxy.cli import check, ctl, demo, doctor, faults, new, profiles, replay, run, sandbox, schema, serve, testing
-from faultproxy.errors import FaultproxyError
+from faultproxy.errors import FaultproxyError, Mistake, Terminated
 
-INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
+INTERRUPTED, TERMINATED = 130, 143
+"""128 + SIGINT and 128 + SIGTERM, as shells have it."""
 
 app = typer.Typer(
     name="faultproxy",
@@ -61,17 +61,25 @@ def main() -> None:
     try:
         app(prog_name="faultproxy")
     except FaultproxyError as error:
+        if isinstance(error, Mistake):
+            _debug(error)
         _end(f"faultproxy: {error}", error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain again while it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Terminated:
+        _end("faultproxy: ended by SIGTERM", TERMINATED)
     except KeyboardInterrupt:
         _end("faultproxy: interrupted", INTERRUPTED)
     except Exception as error:
-        if os.environ.get("FAULTPROXY_DEBUG"):
-            traceback.print_exc()
-        _end(f"faultproxy: a mistake of faultproxy itself: {error!r}\nPlease report it; FAULTPROXY_DEBUG=1 shows where it happened.", 1)
+        _debug(error)
+        _end(f"faultproxy: {Mistake(error)}", Mistake.exit_code)
+
+
+def _debug(error: BaseException) -> None:
+    if os.environ.get("FAULTPROXY_DEBUG"):
+        traceback.print_exception(error)
 
 
 def _end(message: str, code: int) -> None:

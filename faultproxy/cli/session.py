@@ -20,14 +20,13 @@ from faultproxy.core.journal import Header, Journal
 from faultproxy.core.plan import Sockets
 from faultproxy.core.run import Watch
 from faultproxy.errors import ScenarioError
-from faultproxy.net import addresses
 from faultproxy.net.capture import Capture
 from faultproxy.net.intercept import AnyProxy, make
 from faultproxy.net.proxy import mechanisms
-from faultproxy.scenario import Scenario, substitute
+from faultproxy.scenario import Scenario
 from faultproxy.scenario.sections import Proxy as ProxyTable
 from faultproxy.scenario.variables import Value, references
-from faultproxy.verify.server import Server, free_port
+from faultproxy.verify.server import Server, free_port, make_server
 
 FLUSHED = 0.5
 """Seconds between two writings of the journal: what a kill can take from it."""
@@ -117,23 +116,14 @@ class Session:
             return None
         own = self._scenario.proxies[0]
         given = self._settings.upstream or own.upstream
-        port = addresses.parse(given).port if given and not given.startswith("unix:") else free_port()
-        host, _, proxy_port = (own.listen or "").rpartition(":")
-        values: dict[str, Value] = {"server_port": port, "seed": self._settings.seed, "proxy_host": host, "proxy_port": proxy_port}
-        command = substitute(table.command, values)
-        server = Server(
-            command,
-            port=port,
-            folder=self._scenario.path.parent if self._scenario.path is not None else None,
-            connect=table.ready.connect,
-            log=substitute(table.ready.log, values) if table.ready.log is not None else None,
-            within=table.ready.within,
-            notify=self._voice.notify,
-        )
+        host, _, port = (own.listen or "").rpartition(":")
+        values: dict[str, Value] = {"seed": self._settings.seed, "proxy_host": host.strip("[]"), "proxy_port": port}
+        folder = self._scenario.folders.get("server")
+        server = make_server(table, table.command, upstream=given, values=values, folder=folder, notify=self._voice.notify)
         self._server = server
         self._voice.say(f"server: {server}")
         await nursery.start(server.serve)
-        return f"127.0.0.1:{port}"
+        return f"127.0.0.1:{server.port}"
 
     def _proxy(self, table: ProxyTable, server: str | None, named: bool) -> tuple[AnyProxy, str]:
         settings, scenario = self._settings, self._scenario

@@ -6,12 +6,13 @@ import secrets
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faultproxy.errors import CapabilityError, ScenarioError
+from faultproxy.errors import CapabilityError, FaultproxyError, Mistake, ScenarioError
 
 if TYPE_CHECKING:
     from faultproxy.scenario import Scenario
@@ -41,13 +42,14 @@ def testing(
     """Play scenarios as tests: all well first, then the faults, then healing and recovery.
 
     Exit code 0 if all passed; 1 if something failed, or a fault never acted; 2 if a file or the command line is wrong; 3 if something could
-    not be decided; 4 if packets may not be touched here (`faultproxy doctor`).
+    not be decided; 4 if packets may not be touched here (`faultproxy doctor`); 70 if faultproxy itself has made a mistake.
     """
     from faultproxy.cli.run import variables
     from faultproxy.verify.outcome import exit_code
     from faultproxy.verify.pool import Pool
 
-    scenarios = _scenarios(paths, variables(var or []), case)
+    wanted = _wanted(junit=junit, html=report, json=json)
+    scenarios, not_played = _scenarios(paths, variables(var or []), case)
     seed = secrets.randbits(32) if seed is None else seed
     given = {"--server": server, "--client": client, "--upstream": upstream}
     options = [word for name, value in given.items() if value is not None for word in (name, value)]
@@ -58,23 +60,42 @@ def testing(
         for scenario in scenarios
     ]
     progress = _Progress(len(tasks), seed)
+    if not_played:
+        progress.remark(f"not played: {not_played}")
 
     def done(task: Task, result: Result) -> bool:
         progress.done(result)
         return not (fail_fast and result.outcome in ("error", "failed", "fault_not_fired"))
 
     began = time.monotonic()
-    results = Pool(tasks, jobs, progress=progress.moves, done=done).run()
-    _write({"junit": junit, "html": report, "json": json}, results, time.monotonic() - began, seed)
-    progress.summary(results, time.monotonic() - began)
-    sys.exit(exit_code(results, lacking=any(result.lacking for result in results)))
+    pool = Pool(tasks, jobs, progress=progress.moves, done=done)
+    try:
+        pool.run()
+    finally:  # what has been played is told also where a signal has ended it
+        seconds = time.monotonic() - began
+        try:
+            progress.summary(pool.results, seconds)
+        finally:  # and written also where nobody reads what is printed
+            _write(wanted, pool.results, seconds, seed)
+    sys.exit(exit_code(pool.results, lacking=any(result.lacking for result in pool.results)))
 
 
-def _scenarios(paths: list[Path], variables: dict[str, str], case: str | None) -> list[Scenario]:
+def _wanted(**paths: Path | None) -> dict[str, Path]:
+    """The reports that are asked for. Raises ScenarioError where one cannot be written: better now than when all has been played."""
+    wanted = {name: path for name, path in paths.items() if path is not None}
+    for path in wanted.values():
+        if not path.parent.is_dir():
+            raise ScenarioError(f"{path} cannot be written: there is no folder {path.parent}")
+    return wanted
+
+
+def _scenarios(paths: list[Path], variables: dict[str, str], case: str | None) -> tuple[list[Scenario], str]:
+    """What is to be played, and, in words, which files of a folder are not, because there is nothing to play in them."""
     from faultproxy.cli.check import files_of
     from faultproxy.scenario import load
 
     found: list[Scenario] = []
+    empty: list[Path] = []
     mistakes: list[str] = []
     for path in files_of(paths):
         named = path in paths
@@ -85,12 +106,17 @@ def _scenarios(paths: list[Path], variables: dict[str, str], case: str | None) -
             continue
         for scenario in loaded:
             if not named and not (scenario.expects or scenario.faults or scenario.client):
-                continue  # what others include
+                empty.append(path)
+                continue
             mistakes += [f"{scenario.path}: {lacking}" for lacking in scenario.lacking_for_test()]
             found.append(scenario)
     if mistakes:
         raise ScenarioError(*mistakes)
-    return found
+    included = {file.resolve() for scenario in found for file in scenario.included}
+    parts = list(dict.fromkeys(str(path) for path in empty if path.resolve() in included))
+    others = list(dict.fromkeys(str(path) for path in empty if path.resolve() not in included))
+    said = [f"{', '.join(parts)}, which others include"] * bool(parts) + [f"{', '.join(others)}: no fault, nothing expected"] * bool(others)
+    return found, "; ".join(said)
 
 
 def _task(scenario: Scenario, seed: int, options: list[str], *, server: str | None, client: str | None, upstream: str | None) -> Task:
@@ -104,7 +130,8 @@ def _task(scenario: Scenario, seed: int, options: list[str], *, server: str | No
     from faultproxy.verify.play import Play
     from faultproxy.verify.pool import Task
 
-    if scenario.client is not None or client is not None:
+    settings = Settings(scenario, seed, "", upstream, server, client)
+    if settings.has_client:
         from faultproxy.verify.remote import load
 
         load()
@@ -120,15 +147,15 @@ def _task(scenario: Scenario, seed: int, options: list[str], *, server: str | No
         except CapabilityError as error:
             return Result(name, scenario.title, "skipped", 0.0, seed, again, reason=str(error), lacking=True)
         words = {fault.name: sentence(fault) for fault in scenario.faults}
-        return trio.run(Play(Settings(scenario, seed, again, upstream, server, client, words), say).run)
+        return trio.run(Play(replace(settings, again=again, words=words), say).run)
 
-    def failed(reason: str, seconds: float) -> Result:
-        return Result(name, scenario.title, "error", seconds, seed, again, reason=reason)
+    def failed(reason: str, seconds: float, mistake: bool) -> Result:
+        return Result(name, scenario.title, "error", seconds, seed, again, reason=reason, mistake=mistake)
 
     return Task(name, scenario.timeout, play, failed)
 
 
-def _write(paths: dict[str, Path | None], results: list[Result], seconds: float, seed: int) -> None:
+def _write(paths: dict[str, Path], results: list[Result], seconds: float, seed: int) -> None:
     from datetime import UTC, datetime, timedelta
 
     from faultproxy.verify import reports
@@ -136,13 +163,21 @@ def _write(paths: dict[str, Path | None], results: list[Result], seconds: float,
     began = datetime.now(UTC) - timedelta(seconds=seconds)
 
     make = {"junit": reports.junit, "html": reports.html, "json": reports.json}
+    failed: FaultproxyError | None = None
     for name, path in paths.items():
-        if path is None:
-            continue
         try:
             path.write_text(make[name](results, seconds=seconds, seed=seed, command=shlex.join(sys.argv), began=began), encoding="utf-8")
         except OSError as error:
-            raise ScenarioError(f"{path}: cannot be written ({error.strerror})") from error
+            failed = failed or ScenarioError(f"{path} cannot be written ({error.strerror})")
+        except Exception as error:  # the others are written all the same
+            failed = failed or _caused(Mistake(error, f"writing {path}"), error)
+    if failed is not None:
+        raise failed
+
+
+def _caused(mistake: Mistake, error: Exception) -> Mistake:
+    mistake.__cause__ = error  # FAULTPROXY_DEBUG shows where it happened
+    return mistake
 
 
 class _Progress:
@@ -160,6 +195,10 @@ class _Progress:
         if self._status is not None:
             self._status.start()
 
+    def remark(self, line: str) -> None:
+        """Something to know beforehand."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
     def moves(self, task: Task, where: str) -> None:
         """A scenario has come to another phase."""
         self._standing[task.name] = where
@@ -169,6 +208,8 @@ class _Progress:
 
     def done(self, result: Result) -> None:
         """A scenario has ended."""
+        from faultproxy.verify import reports
+
         self._count += 1
         self._standing.pop(result.scenario, None)
         style = {"passed": "green", "skipped": "yellow", "inconclusive": "yellow"}.get(result.outcome, "bold red")
@@ -177,7 +218,7 @@ class _Progress:
         self._console.print(line, markup=False, soft_wrap=True)
         told_below = self._total == 1 and result.outcome != "skipped"  # in the summary, which follows at once
         if result.reason and not told_below:
-            self._console.print(f"             {result.reason.splitlines()[0]}", markup=False, soft_wrap=True)
+            self._console.print(f"             {reports.brief(result)}", markup=False, soft_wrap=True)
         for line in result.left_open if self._total > 1 else ():
             self._console.print(f"             {line}", markup=False, soft_wrap=True)
 

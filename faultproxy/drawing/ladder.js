@@ -64,6 +64,8 @@ function arrows(marks, map) {
   const open = new Map();
   /** @type {Map<string, Arrow>} */
   const last = new Map();
+  /** @type {Map<string, Arrow>} */
+  const lastOfWay = new Map();
   for (const mark of marks) {
     const y = yOf(map, mark.time);
     const spaces = spacesOf(mark);
@@ -75,14 +77,18 @@ function arrows(marks, map) {
     }
     const above = spaces.map((space) => last.get(space)).sort((one, other) => (other?.at ?? -Infinity) - (one?.at ?? -Infinity))[0];
     const at = above ? Math.max(y, above.at + ROW) : y;
-    if (above && at - y > (hasWeight(mark) ? SLIP_OF_WEIGHT : SLIP)) {
-      above.marks.push(mark);
-      above.more += mark.count;
+    const way = mark.from + mark.to;
+    const alike = lastOfWay.get(way);
+    // Where there is no room, only what goes the same way is put together; the first of the other way is drawn however far below it stands.
+    if (above && alike && at - y > (hasWeight(mark) ? SLIP_OF_WEIGHT : SLIP) && above.at - alike.at <= SLIP_OF_WEIGHT) {
+      alike.marks.push(mark);
+      alike.more += mark.count;
       continue;
     }
     const arrow = { y, at, marks: [mark], size: mark.size, count: mark.count, more: 0 };
     all.push(arrow);
     open.set(kind, arrow);
+    lastOfWay.set(way, arrow);
     for (const space of spaces) last.set(space, arrow);
   }
   return all;

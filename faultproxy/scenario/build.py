@@ -111,7 +111,14 @@ def build(
         recovery=head.recovery,
         variables=case.variables,
         remarks=tuple(f"{in_words(merged, place)}: {what}" for place, what in remarks(draft)),
+        included=tuple(FilePath(sheet.name) for sheet in merged.sheets[1:] if not sheet.profile),
+        folders={key: folder for key in ("server", "client") if (folder := _folder(merged, key, path)) is not None},
     )
+
+
+def _folder(merged: Merged, key: str, path: FilePath | None) -> FilePath | None:
+    file = merged.included_file(key)
+    return FilePath(file).parent if file is not None else path.parent if path is not None else None
 
 
 def _all(values: Any) -> tuple[Any, ...]:

@@ -102,6 +102,10 @@ class Scenario:
     variables: Mapping[str, Value] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     """What is right and yet hardly meant, a line each with its place."""
+    included: tuple[Path, ...] = ()
+    """The files that it takes in, without profiles."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Where the commands of `server` and `client` run: the folder of the file in which the table stands, or else would."""
 
     def plans(self, proxy_name: str | None = None) -> tuple[FaultPlan, ...]:
         """What the core needs of the faults of a proxy (None: of all), in file order. A fault that names no proxy belongs to each.

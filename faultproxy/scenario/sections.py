@@ -155,14 +155,14 @@ class Ready(Strict):
 
 
 class Server(Strict):
-    """A server that is started and stopped by the run, in its own process group."""
+    """A server that the run starts and stops, in a process group of its own; it runs in the folder of the file where this table stands."""
 
     command: Command = Field(description="its words; ${server_port} is a free port")
     ready: Ready = Field(Ready.model_validate({"connect": True}), description="when it can be used")
 
 
 class Client(Strict):
-    """The program under test, or the suite that drives it; run in the file's folder."""
+    """The program under test, or the suite that drives it; it runs in the folder of the file where this table stands."""
 
     command: Command = Field(description="its words; ${proxy_host} and ${proxy_port} are where to connect")
     timeout: Duration | None = Field(None, gt=0, description="how long it may take (default: as long as the run)")

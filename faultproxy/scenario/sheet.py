@@ -88,6 +88,11 @@ class Merged:
         sheet = self.sheets[number]
         return number, sheet.line(own), sheet.place(own)
 
+    def included_file(self, key: str) -> str | None:
+        """The included file in which a single table stands; None if that is the including one."""
+        number, _ = self._origin((key,))
+        return self.sheets[number].name if number else None
+
     def position(self, path: Path) -> Path:
         """`path` with the index that its own sheet has for it."""
         return self._origin(path)[1]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +11,17 @@ from faultproxy.core.plan import FaultPlan, Sockets
 from faultproxy.core.run import Watch
 from faultproxy.errors import ScenarioError, UpstreamError
 from faultproxy.net import addresses
-from faultproxy.net.intercept import AnyProxy, Intercept
-from faultproxy.net.proxy import Proxy
+from faultproxy.net.intercept import AnyProxy, make
 from faultproxy.scenario import Scenario, substitute
 from faultproxy.scenario.sections import Crowd, Probe
 from faultproxy.scenario.sections import Proxy as ProxyTable
 from faultproxy.scenario.variables import Value, references
+from faultproxy.verify import process
 from faultproxy.verify.client import Client, environment
 from faultproxy.verify.observers import Program
 from faultproxy.verify.players import Players
 from faultproxy.verify.players.fate import Roll
-from faultproxy.verify.server import Server, free_port
+from faultproxy.verify.server import Server, free_port, make_server
 
 KNOWN = ("proxy_host", "proxy_port", "server_port", "seed")
 """What ``${name}`` can be in a command of the command line."""
@@ -45,17 +42,18 @@ class Settings:
     """Each fault in words, by name."""
 
     @property
-    def of_outsiders(self) -> bool:
-        """Whether `connections = [1]` means the first outsider alone: where there is a client, it is his connections that are counted.
+    def has_client(self) -> bool:
+        """Whether a program is under test.
 
-        Without one nobody else comes than members of crowds, and it is their own numbers.
+        Then `connections = [1]` means the first outsider alone: it is the client's connections that are counted. Without one nobody else
+        comes than members of crowds, and it is their own numbers.
         """
         return self.client is not None or self.scenario.client is not None
 
     def plans(self, proxy: str) -> tuple[FaultPlan, ...]:
         """The faults of that proxy."""
         plans = self.scenario.plans(proxy)
-        return tuple(replace(plan, selection=plan.selection.counting(of_outsiders=self.of_outsiders)) for plan in plans)
+        return tuple(replace(plan, selection=plan.selection.counting(of_outsiders=self.has_client)) for plan in plans)
 
 
 class Cast:
@@ -77,19 +75,15 @@ class Cast:
         table, given = self._scenario.server, self._settings.server
         if table is None and given is None:
             return None
-        upstream = self._settings.upstream or self._scenario.proxies[0].upstream
-        port = addresses.parse(upstream).port if upstream and not upstream.startswith("unix:") else free_port()
         command = _words(given, "server", table.command if table is not None else ())
         if any("proxy_port" in references(word) for word in command):
             self._proxy_port = free_port()
-        values = self.values() | {"server_port": port}
-        self.server = Server(
-            _found(substitute(tuple(command), values)),
-            port=port,
-            folder=self._folder,
-            connect=table.ready.connect if table is not None else True,
-            log=substitute(table.ready.log, values) if table is not None and table.ready.log is not None else None,
-            within=table.ready.within if table is not None else 10.0,
+        self.server = make_server(
+            table,
+            command,
+            upstream=self._settings.upstream or self._scenario.proxies[0].upstream,
+            values=self.values(),
+            folder=self._folder("server", given),
             notify=self._notify,
         )
         return self.server
@@ -105,37 +99,24 @@ class Cast:
 
     def make_proxy(self, table: ProxyTable, watch: Watch) -> AnyProxy:
         """A proxy, or who stands aside, unarmed."""
-        plans, upstream = self._settings.plans(table.name), self.upstream(table)
-        seed, name, fail_open = self._settings.seed, table.name, table.fail_open
-        proxy: AnyProxy
-        if table.listen is None:
-            proxy = Intercept(
-                plans,
-                upstream=upstream,
-                seed=seed,
-                watch=watch,
-                notify=self._notify,
-                name=name,
-                fail_open=fail_open,
-                who=self.roll.who,
-                armed=False,
-            )
-        else:
-            host, _, port = table.listen.rpartition(":")
-            proxy = Proxy(
-                plans,
-                listen=f"{host}:{self._proxy_port}" if port == "0" and not self.proxies else table.listen,
-                upstream=upstream,
-                seed=seed,
-                sockets=Sockets(table.rcvbuf, table.sndbuf, table.rcvbuf, table.sndbuf),
-                watch=watch,
-                notify=self._notify,
-                name=name,
-                fail_open=fail_open,
-                who=self.roll.who,
-                armed=False,
-                tells_all=True,
-            )
+        listen = table.listen
+        if listen is not None and not self.proxies:
+            host, _, port = listen.rpartition(":")
+            listen = f"{host}:{self._proxy_port}" if port == "0" else listen
+        proxy = make(
+            self._settings.plans(table.name),
+            listen=listen,
+            upstream=self.upstream(table),
+            seed=self._settings.seed,
+            sockets=Sockets(table.rcvbuf, table.sndbuf, table.rcvbuf, table.sndbuf),
+            watch=watch,
+            notify=self._notify,
+            name=table.name,
+            fail_open=table.fail_open,
+            who=self.roll.who,
+            armed=False,
+            tells_all=True,
+        )
         self.proxies.append(proxy)
         return proxy
 
@@ -144,21 +125,16 @@ class Cast:
         self.roll.clear()
         return Players(probes, crowds, self.proxies[0].address, now=now, enroll=self.roll.enroll, values=self.values())
 
-    @property
-    def has_client(self) -> bool:
-        """Whether a program is under test."""
-        return self._scenario.client is not None or self._settings.client is not None
-
     def make_client(self, told: Mapping[str, str]) -> Client | None:
         """The program under test, not started yet. `told`: what else is in its environment."""
         table, given = self._scenario.client, self._settings.client
-        if not self.has_client:
+        if not self._settings.has_client:
             return None
         command = _words(given, "client", table.command if table is not None else ())
         host, _, port = self.proxies[0].address.rpartition(":")
         self.client = Client(
-            _found(substitute(tuple(command), self.values())),
-            folder=self._folder,
+            process.found(substitute(tuple(command), self.values())),
+            folder=self._folder("client", given),
             timeout=table.timeout if table is not None else None,
             environment=environment(
                 host.strip("[]"),
@@ -186,9 +162,9 @@ class Cast:
         both = (("server", self.server), ("client", self.client))
         return {name: Program(one.pid, one.exit, one.output) for name, one in both if one is not None and one.pid is not None}
 
-    @property
-    def _folder(self) -> Path | None:
-        return self._scenario.path.parent if self._scenario.path is not None else None
+    def _folder(self, role: str, given: str | None) -> Path | None:
+        # Paths are meant from where they are written: in the file, or in the shell, unless the file's own words are among them.
+        return self._scenario.folders.get(role) if given is None or f"${{{role}}}" in given else None
 
 
 def port_of(address: str) -> int:
@@ -213,15 +189,3 @@ def _words(given: str | None, role: str, own: Sequence[str]) -> list[str]:
     if not words or (itself in words and not own):
         raise ScenarioError(f"--{role} {given!r} comes to nothing" + (f": the file has no [{role}]" if words else ""))
     return [word for each in words for word in (own if each == itself else (each,))]
-
-
-def _found(command: Sequence[str]) -> list[str]:
-    # A program that is installed beside this Python need not be on PATH.
-    program, *arguments = command
-    if shutil.which(program) is None and os.sep not in program:
-        beside = Path(sys.executable).parent / program
-        if beside.exists():
-            return [str(beside), *arguments]
-        if program == "faultproxy-arena":  # we may run without being installed
-            return [sys.executable, "-m", "faultproxy.arena.server", *arguments]
-    return [program, *arguments]

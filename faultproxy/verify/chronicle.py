@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from faultproxy.core import actions as do
 from faultproxy.core import events as ev
@@ -39,15 +40,37 @@ class _Story:
     ended: set[str] = field(default_factory=set)
     """Sides that the proxy has sent a FIN to."""
     curves: dict[str, list[tuple[float, float | str]]] = field(default_factory=dict)
+    looked: float = -math.inf
+    """When its values were read last."""
+    ends: dict[tuple[str, str], Mark] = field(default_factory=dict)
+    """The FIN or RST of each way, the first."""
 
     def add(self, mark: Mark) -> None:
         if len(self.marks) < MARKS:
             self.marks.append(mark)
+            if mark.what in ("FIN", "RST") and not mark.lost:
+                self.ends.setdefault((mark.where, mark.to), mark)
         else:
             self.left_out += 1
 
+    def add_sample(self, mark: Mark) -> None:
+        """Data that has gone by since the last look, and so at an unknown time. In its stream it stands before a FIN or RST."""
+        way = mark.where, mark.to
+        end = self.ends.get(way)
+        if end is None or end.time > mark.time or len(self.marks) >= MARKS:
+            self.add(mark)
+        elif end.where != "proxy" or end.what == "RST" or end.time > self.looked:
+            self.marks.insert(self.marks.index(end), replace(mark, time=end.time))
+        elif end.fault:
+            self.add(mark)  # that very segment was seen, and what comes now has been sent again
+        else:
+            # Our FIN was ordered then, and the kernel has sent it behind what was still queued.
+            self.marks.remove(end)
+            self.ends[way] = replace(end, time=mark.time)
+            self.marks += [mark, self.ends[way]]
+
     def track(self) -> Track:
-        marks = [*self.marks]
+        marks = sorted(self.marks, key=lambda mark: mark.time)
         if self.left_out:
             marks.append(Mark(marks[-1].time, "proxy", "", "note", note=f"{self.left_out} more are left out"))
         return Track(str(self.entry.label), self.entry.peer.role, self.entry.opened, self.entry.closed, marks, self.curves)
@@ -77,6 +100,11 @@ class Chronicle:
     def tracks(self) -> list[Track]:
         """All connections that were followed."""
         return [story.track() for story in self._stories.values()]
+
+    @property
+    def roles(self) -> set[str]:
+        """Who has connected: as `Peer.role`."""
+        return {story.entry.peer.role for story in self._stories.values()}
 
     @property
     def notes(self) -> list[str]:
@@ -134,6 +162,7 @@ class Chronicle:
                 if (not curve or curve[-1][1] != point) and len(curve) < POINTS:
                     _data(story, look.time, name, curve[-1][1] if curve else 0.0, point)
                     curve.append((look.time, point))
+            story.looked = look.time
 
 
 def _data(story: _Story, time: float, name: str, before: float | str, now: float | str) -> None:
@@ -144,7 +173,7 @@ def _data(story: _Story, time: float, name: str, before: float | str, now: float
     arrows |= {"server.bytes_sent": ("server", "proxy"), "server.bytes_received": ("proxy", "server")}
     if name in arrows:
         where, to = arrows[name]
-        story.add(Mark(time, where, to, "data", int(now - before)))
+        story.add_sample(Mark(time, where, to, "data", int(now - before)))
 
 
 def _draw(story: _Story, time: float, what: Happening, actions: Sequence[Action]) -> None:

@@ -178,7 +178,7 @@ class Observers:
             end.backoff = info.backoff if row.timer == "window_probe" else 0
             values |= {
                 "bytes_sent": info.bytes_sent - info.bytes_retrans,
-                "bytes_received": info.bytes_received,
+                "bytes_received": received(row),
                 "retransmits": info.total_retrans,
                 "unacked": info.unacked,
                 "backoff": info.backoff,
@@ -229,6 +229,17 @@ class Observers:
                 at_client = row.remote[1] == far and row.local[1] != far
                 total += row.state == state and (at_server if side == "server" else at_client)
         return total
+
+
+def received(row: Diag) -> int:
+    """Bytes of payload that have come, in their order; 0 where the kernel keeps no count.
+
+    The kernel counts what `rcv_nxt` goes forward by (tcp_rcv_nxt_update in net/ipv4/tcp_input.c), and so a FIN as a byte, from the moment
+    on at which nothing before it is missing any more. At that moment the state changes, too.
+    """
+    if row.info is None:
+        return 0
+    return row.info.bytes_received - (row.state in GOT_FIN)
 
 
 def _pair(row: Diag) -> Ports:

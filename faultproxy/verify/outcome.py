@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from faultproxy.errors import Mistake
+
 Outcome = Literal["error", "failed", "fault_not_fired", "inconclusive", "skipped", "passed"]
 OUTCOMES: tuple[Outcome, ...] = ("error", "failed", "fault_not_fired", "inconclusive", "skipped", "passed")
 """Worst first."""
@@ -91,6 +93,8 @@ class Result:
     """Why it is not `passed`; its first line says it."""
     lacking: bool = False
     """This machine or this user cannot do what it needs: it was not played."""
+    mistake: bool = False
+    """It is a mistake of faultproxy itself, and says nothing of the scenario or the server."""
     covers: Sequence[str] = ()
     findings: Sequence[Finding] = ()
     faults: Sequence[FaultReport] = ()
@@ -106,6 +110,11 @@ class Result:
     notes: Sequence[str] = ()
     unjudged: Mapping[str, int] = field(default_factory=dict)
     """By the name of a fault that may not fire and did not: how many expectations wait for it, and so were not judged."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has come to the faults; otherwise nothing is to be said of them, nor of what is expected since. Unknown is yes."""
+        return not self.phases or "faults" in self.phases
 
     @property
     def left_open(self) -> Sequence[str]:
@@ -126,7 +135,10 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def exit_code(results: Sequence[Result], *, lacking: bool = False) -> int:
-    """0 all passed (or were skipped), 1 something failed or never fired, 3 inconclusive, 4 (`lacking`) a capability is missing."""
+    """0 all passed (or were skipped), 1 something failed or never fired, 3 inconclusive, 4 (`lacking`) a capability is missing,
+    70 a mistake of faultproxy itself."""
+    if any(result.mistake for result in results):
+        return Mistake.exit_code
     outcomes = {result.outcome for result in results}
     if outcomes & {"error", "failed", "fault_not_fired"}:
         return 1

@@ -26,6 +26,7 @@ from faultproxy.verify.observers import Observers, Place
 from faultproxy.verify.outcome import Finding, Outcome, Result
 from faultproxy.verify.players import Players
 from faultproxy.verify.remote import remote
+from faultproxy.verify.server import NotReady
 from faultproxy.verify.telling import Telling
 from faultproxy.verify.verdict import Played, verdict
 from faultproxy.verify.world import Player
@@ -70,7 +71,7 @@ class Play:
             plans,
             only_fault=names[0] if len(names) == 1 else None,
             seed=settings.seed,
-            of_outsiders=settings.of_outsiders,
+            of_outsiders=settings.has_client,
         )
         self._observers: Observers | None = None
         self._told = Telling()
@@ -143,7 +144,7 @@ class Play:
 
     def _remote(self) -> AbstractAsyncContextManager[Mapping[str, str]]:
         # It is there before the clock starts: what it takes to import its server is nobody's delay.
-        if not self._cast.has_client:
+        if not self._settings.has_client:
             return nullcontext({})
         tables = zip(self._cast.proxies, self._scenario.proxies, strict=True)
         proxies = [(proxy, self._cast.upstream(table)) for proxy, table in tables if isinstance(proxy, Proxy)]
@@ -312,4 +313,6 @@ def _why(group: BaseExceptionGroup[BaseException]) -> tuple[Outcome, str]:
     error: BaseException = known
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return (error.outcome, error.reason) if isinstance(error, Interrupted) else ("error", str(error))
+    if isinstance(error, Interrupted):
+        return error.outcome, error.reason
+    return "error", error.brief if isinstance(error, NotReady) else str(error)  # what the server has written stands in the result anyway

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from faultproxy.errors import PLEASE, Mistake, Terminated
 from faultproxy.kernel import syscalls
 from faultproxy.verify import strays
 from faultproxy.verify.outcome import Result
@@ -41,12 +42,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One scenario to play. `play` returns how it ended; `failed` makes a result of an error that nobody expected."""
+    """One scenario to play. `play` returns how it ended; `failed` makes a result of an end that nobody expected: the reason, how many
+    seconds it took, and whether it is a mistake of faultproxy itself."""
 
     name: str
     timeout: float
     play: Callable[[Say], Result]
-    failed: Callable[[str, float], Result]
+    failed: Callable[[str, float, bool], Result]
 
 
 @dataclass(slots=True)
@@ -78,21 +80,22 @@ class Pool:
         self._playing: dict[int, _Player] = {}
         """By the pipe that it speaks through."""
         self._results: dict[int, Result] = {}
+        self._ended_by: KeyboardInterrupt | Terminated | None = None
+        """What has ended it all before its time."""
 
     def run(self) -> list[Result]:
         """The results in the order of the tasks, without those that were not begun.
 
-        Ctrl-C and SIGTERM end all that is being played; KeyboardInterrupt is raised when nothing of it is left.
+        Ctrl-C and SIGTERM end all that is being played; KeyboardInterrupt, or Terminated, is raised when nothing of it is left.
         """
-        interrupted = False
-        previous = signal.signal(signal.SIGTERM, _interrupt)
+        previous = signal.signal(signal.SIGTERM, _terminate)
         gc.freeze()  # what is loaded stays: no collection of a process forked from here need walk it, and write on its pages
         try:
             while self._waiting or self._playing:
                 try:
                     self._round()
-                except KeyboardInterrupt:
-                    interrupted = True
+                except (KeyboardInterrupt, Terminated) as order:
+                    self._ended_by = self._ended_by or order
                     self._waiting.clear()
                     _tell(self._playing.values(), signal.SIGTERM)
         finally:
@@ -100,8 +103,13 @@ class Pool:
             gc.unfreeze()
             for player in self._playing.values():
                 _kill(player)
-        if interrupted:
-            raise KeyboardInterrupt
+        if self._ended_by is not None:
+            raise self._ended_by
+        return self.results
+
+    @property
+    def results(self) -> list[Result]:
+        """Those that there are, in the order of the tasks: all, or as far as it has come."""
         return [self._results[number] for number in sorted(self._results)]
 
     def _round(self) -> None:
@@ -130,16 +138,31 @@ class Pool:
         del self._playing[pipe]
         code = _kill(player)
         if player.number not in self._results:
-            how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-            late = " (it had hung)" if player.told else ""
-            result = player.task.failed(f"the process that played it {how}{late}", time.monotonic() - player.began)
-            self._results[player.number] = result
+            reason, ours = self._why(player, code)
+            self._results[player.number] = player.task.failed(reason, time.monotonic() - player.began, ours)
         if not self._done(player.task, self._results[player.number]):
             self._waiting.clear()
 
+    def _why(self, player: _Player, code: int) -> tuple[str, bool]:
+        # Why its process has ended without a result, and whether that is our mistake: a signal from outside is none.
+        if player.told and self._ended_by is not None:
+            return ("ended by SIGTERM" if isinstance(self._ended_by, Terminated) else "interrupted") + " before it was over", False
+        if player.told:
+            return f"it had hung, {LATE:g} s beyond its timeout, and was ended\n{PLEASE}", True
+        if code < 0:
+            return f"the process that played it was ended by {_signal(-code)}", False
+        return f"the process that played it ended with status {code}\n{PLEASE}", True
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def _begin(task: Task, number: int) -> _Player:
@@ -181,7 +204,7 @@ def _play(task: Task, writer: int, parent: int) -> NoReturn:
                 result = task.play(say)
             except BaseException as error:
                 trace = "".join(traceback.format_exception(error)) if os.environ.get("FAULTPROXY_DEBUG") else ""
-                result = task.failed(f"a mistake of faultproxy itself: {error!r}\n{trace}".strip(), time.monotonic() - began)
+                result = task.failed(f"{Mistake(error)}\n{trace}".strip(), time.monotonic() - began, True)
             pickle.dump(result, pipe)
         code = 0
     finally:

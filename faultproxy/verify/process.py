@@ -85,6 +85,18 @@ async def kept(process: trio.Process, grace: float, *, mark: str = "") -> AsyncI
                 guard.communicate(b"stopped\n")
 
 
+def found(command: Sequence[str]) -> list[str]:
+    """The command, its program looked for on PATH and, as programs that are installed with us, beside this Python."""
+    program, *arguments = command
+    if shutil.which(program) is None and os.sep not in program:
+        beside = Path(sys.executable).parent / program
+        if beside.exists():
+            return [str(beside), *arguments]
+        if program == "faultproxy-arena":  # we may run without being installed
+            return [sys.executable, "-m", "faultproxy.arena.server", *arguments]
+    return [program, *arguments]
+
+
 def unstartable(error: OSError, program: str, folder: Path | None) -> str:
     """Why a program cannot be started, in words."""
     if isinstance(error, FileNotFoundError) and folder is not None and not folder.is_dir():
@@ -92,7 +104,10 @@ def unstartable(error: OSError, program: str, folder: Path | None) -> str:
     # Where a folder of PATH may not be looked into, execvp(3) says EACCES of a program that is nowhere.
     nowhere = isinstance(error, PermissionError) and os.sep not in program and shutil.which(program) is None
     if nowhere or isinstance(error, FileNotFoundError):
-        return f"there is no program {program!r} (is it installed, and on PATH?)"
+        if os.sep not in program:
+            return f"there is no program {program!r} (is it installed, and on PATH?)"
+        seen_from = "" if os.path.isabs(program) else f", seen from the folder {(folder or Path()).resolve()}"
+        return f"there is no program {program!r}{seen_from}"
     return error.strerror or str(error)
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shlex
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import trio
 
 from faultproxy.errors import UpstreamError
+from faultproxy.net import addresses
+from faultproxy.scenario import substitute
+from faultproxy.scenario.sections import Ready
+from faultproxy.scenario.sections import Server as Table
+from faultproxy.scenario.variables import Value
 from faultproxy.verify import process, strays
 from faultproxy.verify.process import POLL, Output
 
-__all__ = ["Output", "Server", "free_port"]
+__all__ = ["Output", "Server", "free_port", "make_server"]
 
 READY_WITHIN = 10.0
 """Seconds until a server must be ready where the scenario says nothing."""
@@ -29,6 +34,14 @@ def free_port(host: str = "127.0.0.1") -> int:
         sock.bind((host, 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+class NotReady(UpstreamError):
+    """The server was never ready. `brief` is why, and its command, without what it has written, for whoever tells that anyway."""
+
+    def __init__(self, why: str, server: Server) -> None:
+        self.brief = f"the server {why}\n  command: {server}"
+        super().__init__(f"{self.brief}\n{server.output.tail()}")
 
 
 class Server:
@@ -57,7 +70,8 @@ class Server:
         """Its exit status, or the negative number of the signal that has ended it; None while it runs."""
         self._command = tuple(command)
         self._host = host
-        self._folder = folder
+        self.folder = folder
+        """Where it runs; None: where we do."""
         self._connect = connect
         self._log = log
         self._within = within
@@ -73,7 +87,9 @@ class Server:
             process.signal_group(self.pid, signal.SIGKILL)
 
     async def serve(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
-        """Starts it, reports once it is ready, and runs until cancelled; then stops it. Raises UpstreamError if it is never ready."""
+        """Starts it, reports once it is ready, and runs until cancelled; then stops it. Raises UpstreamError if it cannot be started, and
+        NotReady if it is never ready.
+        """
         running = await self._start()
         self.pid = running.pid
         async with process.kept(running, STOP_GRACE, mark=self._mark), trio.open_nursery() as nursery:
@@ -95,9 +111,9 @@ class Server:
 
     async def _start(self) -> trio.Process:
         try:
-            return await process.start(self._command, self._folder, mark=self._mark)
+            return await process.start(self._command, self.folder, mark=self._mark)
         except OSError as error:
-            why = process.unstartable(error, self._command[0], self._folder)
+            why = process.unstartable(error, self._command[0], self.folder)
             raise UpstreamError(f"the server cannot be started: {why}\n  command: {self}") from error
 
     async def _wait_until_ready(self, running: trio.Process) -> None:
@@ -107,10 +123,10 @@ class Server:
                     await trio.sleep(POLL)
                     if await self._is_ready():  # it was, and has said so with its last breath
                         break
-                    raise self._failed(f"ended with {process.named(code)} before it was ready")
+                    raise NotReady(f"ended with {process.named(code)} before it was ready", self)
                 await trio.sleep(POLL)
         if waiting.cancelled_caught:
-            raise self._failed(f"was not ready within {self._within:g} s: {self._lacking()}")
+            raise NotReady(f"was not ready within {self._within:g} s: {self._lacking()}", self)
 
     async def _is_ready(self) -> bool:
         if self._log is not None and self._log not in self.output:
@@ -120,10 +136,36 @@ class Server:
     def _lacking(self) -> str:
         if self._log is not None and self._log not in self.output:
             return f"it has not written {self._log!r}"
-        return f"nothing accepts connections on {self._host}:{self.port} (does its command use ${{server_port}}?)"
+        told = any(str(self.port) in word for word in self._command)
+        hint = "" if told else " (its command does not say that port: ${server_port} stands for it)"
+        return f"nothing accepts connections on {self._host}:{self.port}{hint}"
 
-    def _failed(self, why: str) -> UpstreamError:
-        return UpstreamError(f"the server {why}\n  command: {self}\n{self.output.tail()}")
+
+def make_server(
+    table: Table | None,
+    command: Sequence[str],
+    *,
+    upstream: str | None,
+    values: Mapping[str, Value],
+    folder: Path | None,
+    notify: Callable[[str], None],
+) -> Server:
+    """A server that is not started yet, on the port of `upstream`, or on a free one where nothing says where it listens.
+
+    `values` is what ``${name}`` stands for in `command`, beside ``${server_port}``; `table` says when it is ready (None: once it accepts).
+    """
+    port = addresses.parse(upstream).port if upstream and not upstream.startswith("unix:") else free_port()
+    known = {**values, "server_port": port}
+    ready = table.ready if table is not None else Ready(connect=True, log=None, within=READY_WITHIN)
+    return Server(
+        process.found(substitute(tuple(command), known)),
+        port=port,
+        folder=folder,
+        connect=ready.connect,
+        log=substitute(ready.log, known) if ready.log is not None else None,
+        within=ready.within,
+        notify=notify,
+    )
 
 
 async def _accepts(host: str, port: int) -> bool:

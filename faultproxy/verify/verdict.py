@@ -11,9 +11,12 @@ from faultproxy.faults.base import Fault
 from faultproxy.scenario import Scenario
 from faultproxy.verify.chronicle import Band, Chronicle
 from faultproxy.verify.outcome import FaultReport, Finding, Outcome, Result, worst
+from faultproxy.verify.wording import shortened
 
 LINES = 40
 """Lines of journal, sockets and output that a result keeps."""
+WIDTH = 110
+"""Characters of what was wanted, and of what was got, that stand in a reason, which is told more than once; the finding has all of both."""
 
 
 @dataclass(slots=True)
@@ -44,7 +47,7 @@ def verdict(played: Played, outcome: Outcome, reason: str) -> Result:
     found += [("failed", _words(each)) for each in played.findings if each.judged == "failed"]
     found += [("inconclusive", f"{each.what}: {each.reason}") for each in played.findings if each.judged == "inconclusive"]
     if outcome == "passed":  # whoever was stopped early had no chance to fire
-        found += [("fault_not_fired", f"{name} never acted") for name in _never_fired(played)]
+        found += [("fault_not_fired", f"{fault.name} never acted{_met_nobody(fault, played)}") for fault in _never_fired(played)]
     final = worst(each for each, _ in found)
     reasons = [why for each, why in found if each == final and why]
     return Result(
@@ -74,18 +77,31 @@ def _path(scenario: Scenario) -> str:
 
 
 def _words(finding: Finding) -> str:
-    return f"{finding.wanted or finding.what}: got {finding.got}" if finding.got else finding.reason or finding.what
+    if not finding.got:
+        return finding.reason or finding.what
+    return f"{shortened(finding.wanted or finding.what, WIDTH)}: got {shortened(finding.got, WIDTH)}"
 
 
-def _never_fired(played: Played, *, excused: bool = False) -> list[str]:
+def _never_fired(played: Played, *, excused: bool = False) -> list[Fault]:
     # Those for which that is a fault of the scenario, or those which may.
     fired = {stats.name for stats in played.stats if stats.fired}
-    return [fault.name for fault in played.scenario.faults if fault.name not in fired and fault.may_not_fire == excused]
+    return [fault for fault in played.scenario.faults if fault.name not in fired and fault.may_not_fire == excused]
+
+
+def _met_nobody(fault: Fault, played: Played) -> str:
+    # That there was nobody for it to act on, if so, and why.
+    plan = fault.plan()
+    if plan.listen is not None or plan.selection.probe is not None or played.chronicle.roles - {"probe"}:
+        return ""
+    if not played.chronicle.roles:
+        return ": nobody has connected"
+    probe = played.scenario.probes[0].name if played.scenario.probes else "NAME"
+    return f': only probes have connected, and they are spared unless they are named, as in connections = {{probe = "{probe}"}}'
 
 
 def _unjudged(played: Played) -> dict[str, int]:
     waited_for = Counter((expect.since or "").removeprefix("heal:") for expect in played.scenario.expects)
-    return {name: waited_for[name] for name in _never_fired(played, excused=True) if waited_for[name]}
+    return {fault.name: waited_for[fault.name] for fault in _never_fired(played, excused=True) if waited_for[fault.name]}
 
 
 def _reports(played: Played) -> list[FaultReport]:

@@ -28,6 +28,14 @@ def span(seconds: float) -> str:
     return f"{number} {'min' if unit == 'm' else unit}"
 
 
+def shortened(text: str, width: int) -> str:
+    """At most `width` characters: of a longer text the beginning and the end, for both may be what matters."""
+    if len(text) <= width:
+        return text
+    end = width // 3
+    return f"{text[: width - end - 3].rstrip()} … {text[-end:].lstrip()}"
+
+
 def connection(label: Label | None) -> str:
     """``"connection 3"``, ``"lurkers 7"``."""
     return "" if label is None else f"connection {label}" if isinstance(label, int) else label

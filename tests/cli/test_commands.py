@@ -194,6 +194,22 @@ def test_what_a_new_scenario_has_in_comments_is_right_too(call: Call, tmp_path: 
     assert load(file)[0].server is not None
 
 
+def test_a_new_scenario_can_share_what_others_have(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").mkdir()
+    Path("scenarios/game.toml").write_text('[proxy]\nlisten = "127.0.0.1:0"\nupstream = "127.0.0.1:1"\n')
+    file = Path("scenarios/slow/one.toml")
+    called = call("new", file, "--include", "scenarios/game.toml")
+    assert (called.code, called.out) == (0, f"{file} is written. Next: faultproxy test {file}\n")
+    (scenario,) = load(file)
+    assert scenario.proxies[0].upstream == "127.0.0.1:1"
+    assert [crowd.name for crowd in scenario.crowds] == ["players"]
+    assert len(scenario.expects) == 1
+    assert (scenario.lacking_for_test(), scenario.remarks) == ((), ())
+    called = call("new", "other.toml", "--include", "gone.toml")
+    assert (called.code, called.err) == (2, "faultproxy: --include gone.toml: there is no such file\n")
+
+
 def test_nothing_is_written_over_unless_by_force(call: Call, good: Path) -> None:
     before = good.read_text()
     called = call("new", good)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -123,7 +124,80 @@ def test_each_repetition_has_a_seed_of_its_own(call: Call, folder: Path) -> None
     assert [told["seed"] for told in json.loads((folder / "out").read_text())["results"]] == [5, 6, 7]
 
 
+def test_a_file_that_is_only_included_is_not_played_and_that_is_said_once(call: Call, folder: Path) -> None:
+    for file in folder.glob("*.toml"):
+        file.unlink()
+    cases = folder / "cases"
+    cases.mkdir()
+    (folder / "game.toml").write_text(SERVED)
+    (folder / "spare.toml").write_text(SERVED)
+    for name in ("one", "two"):
+        (cases / f"{name}.toml").write_text(f'include = ["../game.toml"]\ntimeout = "20s"\n{LATE}{SURE}')
+    called = call("test", folder, "--jobs", 2)
+    assert (called.code, called.err) == (0, "")
+    assert called.out.splitlines()[1] == (
+        f"not played: {folder}/game.toml, which others include; {folder}/spare.toml: no fault, nothing expected"
+    )
+    assert called.out.count("not played") == 1
+    assert "2 scenarios in" in called.out
+
+
+def test_a_server_that_does_not_start_is_one_paragraph(call: Call, folder: Path) -> None:
+    talks = "import os; [print('line', number) for number in range(30)]; raise SystemExit(7)"
+    for name in ("one", "two"):
+        text = SERVED.replace('"-m", "faultproxy.arena.server"', f'"-c", "{talks}"')
+        (folder / f"{name}.toml").write_text(f'title = "{name}"\ntimeout = "20s"\n{text}{LATE}{SURE}')
+    lines = call("test", folder / "one.toml", "--seed", 7).out.splitlines()
+    assert lines[2:6] == [
+        lines[2],
+        "  one",
+        "    the server ended with status 7 before it was ready",
+        lines[5],
+    ]
+    assert lines[5].startswith("      command: ")
+    assert lines[6:27] == ["  server wrote", *(f"      | line {number}" for number in range(10, 30))]
+    assert lines[27:30] == ["  seed", "    7", "  to repeat it"]
+    both = call("test", folder / "one.toml", folder / "two.toml").out
+    assert both.count("| line 29") == 1
+    assert f"    as {folder}/one.toml: the server ended with status 7 before it was ready" in both.splitlines()
+
+
 # ------------------------------------------------------------- in trouble
+
+
+def with_a_mistake(where: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The program with a mistake in it: that function divides by zero."""
+    module, _, name = where.partition(":")
+    program = f"import {module} as module; module.{name} = lambda *_, **__: 1 // 0; from faultproxy.cli import main; main()"
+    words = [sys.executable, "-c", program, "test", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, encoding="utf-8", timeout=60, check=False, env={**os.environ, **environment})
+
+
+def test_a_mistake_of_our_own_is_no_finding(folder: Path) -> None:
+    ran = with_a_mistake("faultproxy.verify.play:Play.run", folder / "passed.toml", folder / "failed.toml")
+    assert (ran.returncode, ran.stderr) == (70, "")
+    assert "    a mistake of faultproxy itself: ZeroDivisionError('integer division or modulo by zero')" in ran.stdout.splitlines()
+    assert "Please report it" in ran.stdout
+    assert "Traceback" not in ran.stdout
+
+
+def test_a_report_that_cannot_be_made_takes_nothing_else_along(folder: Path) -> None:
+    page, document = folder / "page.html", folder / "out.json"
+    reports = "--report", page, "--json", document
+    ran = with_a_mistake("faultproxy.verify.reports:html", folder / "passed.toml", *reports)
+    assert ran.returncode == 70
+    assert ran.stdout.splitlines()[-1].endswith(": 1 passed")
+    assert json.loads(document.read_text())["outcome"] == "passed"
+    assert ran.stderr.startswith(f"faultproxy: a mistake of faultproxy itself, writing {page}: ZeroDivisionError(")
+    assert "Traceback" not in ran.stderr
+    ran = with_a_mistake("faultproxy.verify.reports:html", folder / "passed.toml", *reports, FAULTPROXY_DEBUG="1")
+    assert (ran.returncode, "Traceback" in ran.stderr) == (70, True)
+
+
+def test_a_report_in_a_folder_that_is_not_there_is_told_before_anything_is_played(call: Call, folder: Path) -> None:
+    called = call("test", folder / "passed.toml", "--junit", folder / "gone" / "out.xml")
+    assert (called.code, called.out) == (2, "")
+    assert f"there is no folder {folder}/gone" in called.err
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it(call: Call, folder: Path) -> None:

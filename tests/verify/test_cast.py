@@ -45,6 +45,25 @@ def test_the_server_that_is_started(tmp_path: Path, given: str | None, made: str
 
 
 @pytest.mark.parametrize(
+    ("given", "folder"), [(None, "shared"), ("${server} --naive", "shared"), ("env A=1 ${server}", "shared"), ("./run", None)]
+)
+def test_a_command_runs_in_the_folder_where_it_is_written(tmp_path: Path, given: str | None, folder: str | None) -> None:
+    for name in ("shared", "cases"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "shared" / "game.toml").write_text(FILE)
+    file = tmp_path / "cases" / "x.toml"
+    file.write_text('include = ["../shared/game.toml"]\n')
+    (scenario,) = load(file)
+    assert scenario.included == (tmp_path / "cases" / "../shared/game.toml",)
+    server = Cast(Settings(scenario, 1, "again", server=given), lambda line: None).make_server()
+    assert server is not None
+    assert server.folder == (None if folder is None else tmp_path / "cases" / ".." / folder)
+    file.write_text(FILE)
+    (scenario,) = load(file)
+    assert scenario.folders["server"] == tmp_path / "cases"
+
+
+@pytest.mark.parametrize(
     ("text", "given", "complaint"),
     [
         (FILE, "true 'open", r"cannot be split into words, as a shell would do it \(No closing quotation\)"),

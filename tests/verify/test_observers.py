@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 
 import pytest
 import trio
 
-from faultproxy.kernel import procnet
+from faultproxy.kernel import procnet, sockdiag
+from faultproxy.kernel.sockdiag import Diag
 from faultproxy.net.proxy import Proxy
 from faultproxy.verify.census import Census
-from faultproxy.verify.observers import Observers, Place
+from faultproxy.verify.observers import Observers, Place, received
 from faultproxy.verify.world import NotYet, Seen
 from tests.live.rig import until
 from tests.verify.test_play import ARENA, play
@@ -54,6 +56,42 @@ async def test_bytes_that_came_between_the_last_look_and_the_end_are_counted() -
     asker = CROWD.format(behaviour="half_close", send="STREAM 500000")
     result = await play(ARENA + asker + expect("client.bytes_received", 'is = "500000B"'))
     assert (result.outcome, result.reason) == ("passed", "")
+
+
+def in_state(state: str, left: socket.socket, right: socket.socket) -> None:
+    """Brings `left` there, which has got 7 bytes. What it must send and `right` does not read stands between its FIN and the wire."""
+    left.setblocking(False)
+    right.sendall(b"goodbye")
+    if state in ("CLOSING", "LAST_ACK"):
+        with contextlib.suppress(BlockingIOError):
+            while left.send(bytes(1 << 16)):
+                pass
+    if state in ("CLOSING", "FIN_WAIT_2"):
+        left.shutdown(socket.SHUT_WR)
+    if state in ("CLOSING", "CLOSE_WAIT", "LAST_ACK"):
+        right.shutdown(socket.SHUT_WR)
+    if state == "LAST_ACK":
+        left.settimeout(10)
+        while left.recv(100):
+            pass
+        left.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("state", ["ESTABLISHED", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK"])
+async def test_a_fin_is_no_byte_that_was_received(state: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as left,
+        server.accept()[0] as right,
+    ):
+        in_state(state, left, right)
+        port = left.getsockname()[1]
+
+        def row() -> Diag:
+            return next(row for row in sockdiag.sockets(either_port={port}) if row.local[1] == port)
+
+        await until(lambda: row().state == state, "the state")
+        await until(lambda: received(row()) == 7, "seven bytes")
 
 
 async def test_the_port_that_a_server_is_dialled_from_is_known_before_it_answers() -> None:

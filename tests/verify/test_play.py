@@ -89,6 +89,15 @@ async def test_a_fault_that_never_acts_is_an_outcome_of_its_own() -> None:
     assert result.left_open == ["1 expectation not judged: late never fired, as it may"]
 
 
+async def test_a_fault_that_has_met_only_probes_is_told_that_they_are_spared() -> None:
+    head = 'timeout = "20s"\nduration = "200ms"\n'
+    found, why = await outcome(ARENA + LATE, head=head)
+    spared = 'only probes have connected, and they are spared unless they are named, as in connections = {probe = "healthy"}'
+    assert (found, why) == ("fault_not_fired", f"late never acted: {spared}")
+    nobody = ARENA[: ARENA.index("[[probe]]")]
+    assert await outcome(nobody + LATE, head=head) == ("fault_not_fired", "late never acted: nobody has connected")
+
+
 async def test_where_all_was_not_well_before_nothing_is_said_about_faults() -> None:
     broken = ARENA.replace('reply = "PONG', 'reply = "NO SUCH ANSWER')
     found, why = await outcome(broken + LATE + 'lasts = "100ms"\n')
@@ -151,8 +160,8 @@ async def test_a_run_that_takes_too_long_ends() -> None:
 
 
 def task(number: int, play: object) -> Task:
-    def failed(reason: str, seconds: float) -> Result:
-        return Result(f"task {number}", "", "error", seconds, 1, "again", reason=reason)
+    def failed(reason: str, seconds: float, mistake: bool) -> Result:
+        return Result(f"task {number}", "", "error", seconds, 1, "again", reason=reason, mistake=mistake)
 
     return Task(f"task {number}", 1.0, play, failed)  # type: ignore[arg-type]
 
@@ -186,8 +195,8 @@ def test_what_breaks_in_one_concerns_no_other() -> None:
         [task(0, dies), task(1, raises), task(2, lambda say: passes(2))], 3, progress=lambda *_: None, done=lambda *_: True
     ).run()
     assert [result.outcome for result in results] == ["error", "error", "passed"]
-    assert results[0].reason == f"the process that played it was ended by signal {int(signal.SIGSEGV)}"
-    assert results[1].reason == "a mistake of faultproxy itself: ValueError('oh')"
+    assert (results[0].reason, results[0].mistake) == ("the process that played it was ended by SIGSEGV", False)
+    assert (results[1].reason.splitlines()[0], results[1].mistake) == ("a mistake of faultproxy itself: ValueError('oh')", True)
 
 
 def test_no_other_is_begun_after_one_that_says_so() -> None:
@@ -207,7 +216,16 @@ def test_progress_is_told() -> None:
     assert told == ["baseline", "faults"]
 
 
-def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGINT, 130, ("interrupted", "")),
+        (signal.SIGTERM, 143, ("ended by SIGTERM", "faultproxy: ended by SIGTERM\n")),
+    ],
+)
+def test_a_signal_ends_everything_and_is_told_as_what_it_is(
+    tmp_path: Path, number: signal.Signals, code: int, said: tuple[str, str]
+) -> None:
     file = tmp_path / "long.toml"
     file.write_text(textwrap.dedent(ARENA + LATE + 'lasts = "30s"\n[[crowd]]\nname = "x"\ncount = 1\nbehaviour = "idle"\n'))
     program = [sys.executable, "-m", "faultproxy", "test", str(file)]
@@ -216,9 +234,10 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
         while not (family := _family(running.pid)) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert family, "the server of the scenario was never started"
-        os.kill(running.pid, signal.SIGINT)
-        running.communicate(timeout=15)
-    assert running.returncode == 130
+        os.kill(running.pid, number)
+        out, err = running.communicate(timeout=15)
+    assert (running.returncode, err) == (code, said[1])
+    assert f" {said[0]} before it was over\n" in out
     deadline = time.monotonic() + 5  # a server's guard sees its master end, and ends it
     while (left := [pid for pid in family if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.02)

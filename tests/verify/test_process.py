@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import trio
@@ -95,3 +96,14 @@ class TestFigures:
         assert isinstance(found.rss, int)
         why = f"the open files of process {os.getpid()} cannot be read (Permission denied): it must be yours, or you root"
         assert found.fds == Unknown(why)
+
+
+def test_what_is_installed_beside_us_need_not_be_on_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    assert process.found(["faultproxy-arena", "-v"]) == [sys.executable, "-m", "faultproxy.arena.server", "-v"]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "faultproxy-arena").touch()
+    assert process.found(["faultproxy-arena", "-v"]) == [str(tmp_path / "bin" / "faultproxy-arena"), "-v"]
+    assert process.found(["elsewhere", "-v"]) == ["elsewhere", "-v"]
+    assert process.found(["./faultproxy-arena"]) == ["./faultproxy-arena"]

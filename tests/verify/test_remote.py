@@ -32,7 +32,7 @@ def ask(player):
 with socket.create_connection((os.environ["FAULTPROXY_HOST"], int(os.environ["FAULTPROXY_PORT"]))) as player:
     assert ask(player) == b"PONG\\r\\n"
     status, told = call("GET", "/v1/proxies/proxy/connections")
-    print("connections", status, [each["c2s"] for each in told["connections"] if each["c2s"] == 6])
+    print("connections", status, [each["c2s"] for each in told["connections"] if each["peer"].endswith(f":{player.getsockname()[1]}")])
     print("start", call("POST", "/v1/proxies/proxy/faults/cut/start")[0])
     try:
         player.recv(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faultproxy.verify.claim import Claim
-from faultproxy.verify.wording import clock, span
+from faultproxy.verify.wording import clock, shortened, span
 from tests.verify.playbook import expect
 
 
@@ -49,3 +49,9 @@ def test_sentences(text: str, sentence: str) -> None:
 def test_times() -> None:
     assert [clock(time) for time in (5, 0.2, 5.0213)] == ["5.0 s", "0.2 s", "5.02 s"]
     assert [span(time) for time in (0, 0.0005, 0.05, 5, 90, 300)] == ["0 s", "500 us", "50 ms", "5 s", "90 s", "5 min"]
+
+
+def test_of_a_text_that_is_too_long_both_ends_stay() -> None:
+    assert shortened("as it is", 8) == "as it is"
+    assert shortened("wanted " + "x" * 900 + " at 5 s", 30) == "wanted xxxxxxxxxx … xxx at 5 s"
+    assert all(len(shortened("a b" * 300, width)) <= width for width in range(10, 200))

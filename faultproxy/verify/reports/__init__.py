@@ -9,9 +9,9 @@ from rich.console import RenderableType
 
 from faultproxy.verify.outcome import Result
 from faultproxy.verify.reports import html_page, json_document, junit_xml, last_words
-from faultproxy.verify.reports.whole import Whole
+from faultproxy.verify.reports.whole import Whole, brief
 
-__all__ = ["html", "json", "junit", "text"]
+__all__ = ["brief", "html", "json", "junit", "text"]
 
 
 def junit(results: Sequence[Result], *, seconds: float, seed: int, command: str = "", began: datetime | None = None) -> str:

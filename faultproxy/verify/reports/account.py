@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from faultproxy.verify.outcome import FaultReport, Finding, Result
 from faultproxy.verify.reports.whole import clean, counted, some
+from faultproxy.verify.wording import shortened
 
 GROUPS = 8
 """Expectations that are told; a crowd's are grouped before."""
@@ -14,6 +15,8 @@ SOCKETS = 12
 JOURNAL = 15
 OUTPUT = 20
 """Lines of each that are shown, the last; the page and the JSON document have more."""
+WIDTH = 300
+"""Characters that are shown of one line of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def groups(findings: Sequence[Finding]) -> list[Group]:
 
 def account(result: Result) -> list[Section]:
     """All that helps to understand it; empty sections are left out."""
-    told = [group for group in groups(result.findings) if group.first.judged in ("failed", "inconclusive")]
+    told = [group for group in groups(result.findings if result.begun else ()) if group.first.judged in ("failed", "inconclusive")]
     sections = [_expectation(group) for group in told[:GROUPS]]
     if len(told) > GROUPS:
         sections.append(Section("", [f"and {counted(len(told) - GROUPS, 'more expectation')} that did not pass"]))
@@ -55,7 +58,7 @@ def account(result: Result) -> list[Section]:
         # What is no expectation's doing stands in no finding.
         sections.insert(0, Section("", clean(result.reason).splitlines()))
     sections += [
-        Section("faults", [_fault(fault) for fault in result.faults]),
+        Section("faults", [_fault(fault) for fault in result.faults] if result.begun else []),
         Section("sockets at the end", _last(result.sockets, SOCKETS), exact=True),
         Section("what happened last", _last(result.journal, JOURNAL), exact=True),
         *(Section(f"{clean(name)} wrote", _last(output.splitlines(), OUTPUT), exact=True) for name, output in result.outputs.items()),
@@ -101,4 +104,5 @@ def _fault(fault: FaultReport) -> str:
 
 def _last(lines: Sequence[str], limit: int) -> list[str]:
     left_out = len(lines) - limit
-    return ([f"({counted(left_out, 'line')} left out)"] if left_out > 0 else []) + [clean(line) for line in lines[-limit:]]
+    shown = [shortened(clean(line), WIDTH) for line in lines[-limit:]]
+    return ([f"({counted(left_out, 'line')} left out)"] if left_out > 0 else []) + shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from faultproxy.verify.outcome import Outcome, Result
 from faultproxy.verify.reports.account import Section, account
-from faultproxy.verify.reports.whole import BAD, Whole, clean, counted, said, totals_line
+from faultproxy.verify.reports.whole import BAD, Whole, brief, clean, counted, said, totals_line
 
 STYLES: dict[Outcome, str] = {
     "error": "bold red",
@@ -24,6 +25,7 @@ LISTED = 40
 """Scenarios up to which all stand in the table; of more, those that passed are only counted."""
 TOLD = 10
 """Scenarios of which everything is told; of all others the table tells the reason."""
+_NUMBER = re.compile(r"\d+")
 LEAST = 40
 """Columns below which nothing is wrapped: a window so narrow is no window, or nobody's reading matter."""
 
@@ -38,8 +40,10 @@ class LastWords:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         page = _Page(console, options)
         told = [result for result in self.results if result.outcome in BAD or result.outcome == "inconclusive"]
+        before: dict[object, Result] = {}
         for result in told[:TOLD]:
-            yield from page.scenario(result)
+            first = before.setdefault(_beginning(result), result)
+            yield from page.scenario(result) if first is result else page.as_before(result, first)
         if len(told) > TOLD:
             yield Text(f"({counted(len(told) - TOLD, 'more scenario')} did not pass either: a report tells all of it)\n")
         if len(self.results) > 1:
@@ -53,6 +57,11 @@ class LastWords:
             yield Text(f"seed {seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else ""))
 
 
+def _beginning(result: Result) -> object:
+    """What two have in common that ended alike before anything was done, such as with a server that does not start: but for the port."""
+    return id(result) if result.begun else (result.outcome, *(_NUMBER.sub("", text) for text in (result.reason, *result.outputs.values())))
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     console: Console
@@ -60,13 +69,22 @@ class _Page:
 
     def scenario(self, result: Result) -> Iterator[Text]:
         """Everything about one that did not pass."""
+        yield from self._head(result)
+        for section in account(result):
+            yield from self._section(section)
+        yield Text("")
+
+    def as_before(self, result: Result, first: Result) -> Iterator[Text]:
+        """One that ended as another did, of which everything is told already."""
+        yield from self._head(result)
+        yield from self._wrapped("    ", f"as {clean(first.scenario)}: {brief(result)}", "")
+        yield Text("")
+
+    def _head(self, result: Result) -> Iterator[Text]:
         head = Text(said(result.outcome).upper(), style=STYLES[result.outcome])
         yield head.append(f"  {clean(result.scenario)}", style="bold").append(f"  {result.seconds:.1f} s", style="not bold dim")
         if result.title:
             yield from self._wrapped("  ", clean(result.title), "italic")
-        for section in account(result):
-            yield from self._section(section)
-        yield Text("")
 
     def table(self, results: Sequence[Result]) -> Iterator[Text]:
         """Outcome, time and scenario of each, and the reason where there is one."""
@@ -76,7 +94,7 @@ class _Page:
             line = Text(f"{said(result.outcome):{width}}", style=STYLES[result.outcome])
             yield line.append(f" {result.seconds:7.1f} s  {clean(result.scenario)}", style="default not bold")
             if result.reason:
-                yield from self._wrapped(" " * (width + 12), clean(result.reason).partition("\n")[0], "dim")
+                yield from self._wrapped(" " * (width + 12), brief(result), "dim")
             for open_one in result.left_open:
                 yield from self._wrapped(" " * (width + 12), clean(open_one), "dim")
         if len(listed) < len(results):

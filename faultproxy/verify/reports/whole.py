@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from faultproxy.verify.outcome import OUTCOMES, Outcome, Result, worst
+from faultproxy.verify.wording import shortened
 
+WIDTH = 240
+"""Characters of a reason in one line."""
 BAD: frozenset[Outcome] = frozenset({"error", "failed", "fault_not_fired"})
 """Outcomes for which somebody must do something."""
 
@@ -49,6 +52,11 @@ def clean(text: str) -> str:
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def brief(result: Result) -> str:
+    """Why it has not passed, in one line of bounded width: for places that stand beside the whole account."""
+    return shortened(clean(result.reason).partition("\n")[0], WIDTH)
 
 
 def said(outcome: Outcome) -> str:

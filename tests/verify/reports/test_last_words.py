@@ -122,3 +122,20 @@ def test_names_are_no_markup_and_control_nothing() -> None:
     assert "[red]" in text
     assert "[bold]\\x07" in text
     assert "\x1b" not in text
+
+
+def test_what_is_told_twice_is_told_in_full_once() -> None:
+    long = f"client.process.output contains {'x' * 900}"
+    lines = printed([result("failed", reason=long, findings=[Finding(0, "x", "failed", long, "y" * 900)]), result()])
+    assert [line for line in lines if len(line) > 260] == [f"    wanted  {long}", f"    got     {'y' * 900}"]
+    assert any(line.startswith(" " * 18 + "client.process.output contains xxx") for line in lines)
+
+
+def test_what_ended_alike_before_it_began_is_told_once() -> None:
+    def dead(name: str, port: int) -> Result:
+        reason = f"the server was not ready: nothing accepts connections on 127.0.0.1:{port}"
+        return result("error", name, reason=reason, phases={"server": 0.0}, outputs={"server": f"  | cannot listen on {port}"})
+
+    lines = printed([dead("a.toml", 1234), dead("b.toml", 4321), result("failed", "c.toml", reason="no")])
+    assert sum("cannot listen" in line for line in lines) == 1
+    assert "    as a.toml: the server was not ready: nothing accepts connections on 127.0.0.1:4321" in lines

@@ -78,6 +78,19 @@ def test_where_there_is_no_room_plain_data_gives_way(evaluated: Evaluate) -> Non
     ]
 
 
+def test_what_goes_the_other_way_is_never_put_into_an_arrow(evaluated: Evaluate) -> None:
+    kinds = ["FIN", "SYN", "RST", "ACK", "data", "retransmission"]
+    data = [[0, *way, what] for what in kinds for way in (("c", "p"), ("p", "c"))]
+    script = (
+        f"arrows({json.dumps(data)}.map(markOf), timeMap([0, 1], 50, false))"
+        ".map((arrow) => [new Set(arrow.marks.map((mark) => mark.from)).size, arrow.marks.length, arrow.at])"
+    )
+    (drawn,) = evaluated(script)
+    assert {ways for ways, _, _ in drawn} == {1}
+    assert sum(marks for _, marks, _ in drawn) == len(data)
+    assert max(at for _, _, at in drawn) <= 8 * 17, "and they do not run far below their time"
+
+
 def test_what_no_fault_has_touched_is_numbered_as_wireshark_does(evaluated: Evaluate) -> None:
     raws = '[[0, "c", "p", "data", 5], [1, "c", "p", "data", 5, 1, 0], [1, "p", "c", "data", 7], [2, "c", "p", "data", 9]]'
     assert evaluated(f"marksOf({raws}).map((mark) => mark.seq)") == [[1, 0, 1, 6]]

@@ -7,7 +7,7 @@ const ZOOM = 1.5;
 const DRAG = 8;
 const KEYS = "Click to select a moment, draw the pointer along a stretch to zoom into it. Keys: + − zoom, 0 shows all, n p go from mark to mark, Esc lets go";
 const LEGEND = [
-  "An arrow without a fault's name is read off the kernels' counters, several times a second: it stands where it was seen, and several may be one. Its seq is relative, as Wireshark has it.",
+  "An arrow without a fault's name is read off the kernels' counters, several times a second: it stands where it was seen, but before the FIN that it came before, and several may be one. Its seq is relative, as Wireshark has it.",
   "An arrow in the colour of a fault is a single segment that the fault has touched; a cross means that it went no further. A dot is something that happened inside.",
   "The strips at the outer lifelines are the states of the sockets there; red beside a lifeline is a zero window. ✓ and ✗ are where an expectation was decided.",
 ];
