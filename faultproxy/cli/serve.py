@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from faultproxy.errors import FaultproxyError, ScenarioError
 if TYPE_CHECKING:
     from faultproxy.cli.voice import Voice
     from faultproxy.control.fleet import Fleet, Spec
-    from faultproxy.control.runs import Say
+    from faultproxy.control.runs import Ending, Say
     from faultproxy.control.security import Security
     from faultproxy.scenario import Scenario
 
@@ -111,6 +112,8 @@ class Daemon:
             app = build(fleet, nursery, security=self.security, play=play, notify=self.voice.notify)
             await self._populate(fleet)
             await nursery.start(partial(serve, app, listeners, connections=self.security.limits.connections))
+            gc.collect()
+            gc.freeze()  # all that is loaded stays: a collection need not walk it, while every connection waits
             self.voice.say("ready")
 
     async def _populate(self, fleet: Fleet) -> None:
@@ -129,16 +132,13 @@ class Daemon:
             self.voice.say(f"{post.name}: {f'listening on {post.listen}' if post.enabled else 'disabled'}, upstream {post.upstream}")
 
 
-async def play(scenario: Scenario, seed: int, say: Say) -> Mapping[str, Any]:
-    """Plays a scenario for a caller, in this process: `control.runs.Play`."""
+async def play(scenario: Scenario, seed: int, say: Say) -> Ending:
+    """Plays a scenario for a caller, in a process of its own: `control.runs.Play`."""
     from faultproxy.cli.words import sentence
-    from faultproxy.verify.cast import Settings
-    from faultproxy.verify.play import Play
+    from faultproxy.verify import apart
 
     words = {fault.name: sentence(fault) for fault in scenario.faults}
-    settings = Settings(scenario, seed, f"faultproxy ctl run FILE --seed {seed}", words=words)
-    result = await Play(settings, say).run()
-    return result.table()
+    return await apart.play(apart.Task(scenario, seed, f"faultproxy ctl run FILE --seed {seed}", words), say)
 
 
 async def _obey(signals: AsyncIterator[int], running: Any) -> None:

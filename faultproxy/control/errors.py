@@ -22,4 +22,4 @@ class Bounded(ControlError):
 
 
 class Unfit(ControlError):
-    """It cannot be done in this state: the proxy is not listening, or a fault acts on segments."""
+    """It cannot be done in this state: the proxy is not listening, or a fault would act on segments where it may not."""

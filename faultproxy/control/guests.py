@@ -34,7 +34,7 @@ class Guest(Post):
         """Raises Unfit."""
         raise Unfit(f"{self.name} {ONLY}")
 
-    def _live(self, fault: Fault) -> None:
+    def _check(self, fault: Fault, *, goes: bool = False) -> None:
         raise Unfit(f"{self.name} {ONLY}")
 
 

@@ -5,24 +5,41 @@ Who plays them is given from outside, because the control plane knows nothing of
 
 from __future__ import annotations
 
-import math
+import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import trio
 
 from faultproxy.control.errors import Bounded, Unknown
-from faultproxy.errors import FaultproxyError
+from faultproxy.errors import FaultproxyError, Mistake
 from faultproxy.scenario import Scenario
 
 REMEMBERED = 20
 """Runs that have ended and can still be asked for."""
+KEPT = 32 * 2**20
+"""Bytes of results that are kept. Beyond it those of the oldest runs go; one with a crowd of 500 has some 20 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run has ended. `result` is all that there is to tell, a JSON object, which nobody here looks into: it has megabytes."""
+
+    outcome: str
+    reason: str
+    result: bytes
+
+    @classmethod
+    def error(cls, reason: str) -> Ending:
+        """It could not be played to its end."""
+        return cls("error", reason, json.dumps({"outcome": "error", "reason": reason}).encode())
+
 
 Say = Callable[[str], None]
-Play = Callable[[Scenario, int, Say], Awaitable[Mapping[str, Any]]]
-"""Plays a scenario with a seed, says which phase begins, and returns its result as JSON, with `outcome` and `reason`."""
+Play = Callable[[Scenario, int, Say], Awaitable[Ending]]
+"""Plays a scenario with a seed, says which phase begins, and returns how it has ended."""
 
 
 @dataclass(slots=True)
@@ -34,19 +51,11 @@ class Run:
     seed: int
     state: Literal["running", "ended", "cancelled"] = "running"
     phases: list[str] = field(default_factory=list)
-    result: Mapping[str, Any] | None = None
+    ending: Ending | None = None
+    gone: str = ""
+    """Why its result cannot be had any more."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     _moved: trio.Event = field(default_factory=trio.Event)
-
-    @property
-    def outcome(self) -> str | None:
-        """How it ended; None before."""
-        return None if self.result is None else str(self.result["outcome"])
-
-    @property
-    def reason(self) -> str:
-        """Why it did not pass."""
-        return "" if self.result is None else str(self.result.get("reason", ""))
 
     def moved(self) -> None:
         """Wakes whoever follows it."""
@@ -102,23 +111,24 @@ class Runs:
 
         try:
             with run.scope:
-                run.result = _finite(await self._play(run.scenario, run.seed, say))
+                run.ending = await self._play(run.scenario, run.seed, say)
         except FaultproxyError as error:
-            run.result = {"outcome": "error", "reason": str(error)}
+            run.ending = Ending.error(str(error))
         except Exception as error:  # it ends this run, and not the daemon
-            run.result = {"outcome": "error", "reason": f"a mistake of faultproxy itself: {error!r}"}
+            run.ending = Ending.error(str(Mistake(error)))
         finally:
-            run.state = "cancelled" if run.result is None else "ended"
+            run.state = "cancelled" if run.ending is None else "ended"
+            self._make_room()
             run.moved()
 
-
-def _finite(value: Any) -> Any:
-    # JSON has no infinity, and no number that is none.
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {str(key): _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-    return value
+    def _make_room(self) -> None:
+        # The newest is kept, whatever its size: somebody waits for it.
+        kept = 0
+        for run in reversed([run for run in self._runs.values() if run.ending is not None and not run.gone]):
+            assert run.ending is not None
+            size = len(run.ending.result)
+            kept += size
+            if kept > KEPT and kept > size:
+                run.gone = f"its {size / 2**20:.1f} MiB had to make room for the results of later runs"
+                run.ending = replace(run.ending, result=b"")
+                kept -= size

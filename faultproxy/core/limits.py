@@ -21,6 +21,9 @@ HELD_TOTAL = 256 * 2**20
 MATCH_LINE = 8 * 1024
 """The longest line that a regular expression is tried on; a longer one is not matched. Bounds memory and the cost of a bad pattern."""
 
+MATCH_EXPRESSION = 8 * 1024
+"""The longest regular expression. To read one takes some microseconds a byte, and nobody can read one of that length."""
+
 MATCH_LITERAL = 8 * 1024
 """The longest literal to look for, so that the tail kept between two reads stays small."""
 

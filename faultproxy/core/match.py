@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from faultproxy.core import linear
 from faultproxy.core.limits import MATCH_LINE
 from faultproxy.core.rng import Chance
 
@@ -20,19 +21,32 @@ class Literal:
         """A new search from the start of a stream."""
         return _LiteralScanner(self.data)
 
+    def stands_in(self, data: bytes) -> bool:
+        """Whether it is found in `data`, which stands alone."""
+        return self.data in data
+
     def __str__(self) -> str:
         return repr(self.data)[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """A regular expression over bytes (`re.search`), tried on each whole line, without its LF; longer than MATCH_LINE is no match."""
+    """A regular expression over bytes, of `re`, tried on each whole line, without its LF or CR LF; longer than MATCH_LINE is no match."""
 
     expression: re.Pattern[bytes]
+    search: linear.Search = field(init=False, repr=False, compare=False)
+    """Whether a line of at most MATCH_LINE bytes matches."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "search", linear.search(self.expression))
 
     def scanner(self) -> Scanner:
         """A new search from the start of a stream."""
-        return _LineScanner(self.expression)
+        return _LineScanner(self.search)
+
+    def stands_in(self, data: bytes) -> bool:
+        """Whether a line of `data` matches, which stands alone: its last line needs no LF."""
+        return any(len(line) <= MATCH_LINE and self.search(line.removesuffix(b"\r")) for line in data.split(b"\n"))
 
     def __str__(self) -> str:
         return f"/{self.expression.pattern.decode(errors='backslashreplace')}/"
@@ -71,10 +85,10 @@ class _LiteralScanner(Scanner):
 
 
 class _LineScanner(Scanner):
-    __slots__ = ("_expression", "_line", "_too_long")
+    __slots__ = ("_line", "_search", "_too_long")
 
-    def __init__(self, expression: re.Pattern[bytes]) -> None:
-        self._expression = expression
+    def __init__(self, search: linear.Search) -> None:
+        self._search = search
         self._line = bytearray()
         self._too_long = False
 
@@ -83,7 +97,7 @@ class _LineScanner(Scanner):
         found, start = [], 0
         while (end := data.find(b"\n", start)) >= 0:
             self._add(data[start:end])
-            if not self._too_long and self._expression.search(self._line.removesuffix(b"\r")):
+            if not self._too_long and self._search(bytes(self._line.removesuffix(b"\r"))):
                 found.append(end + 1)
             self._line.clear()
             self._too_long = False

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
 
@@ -14,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from faultproxy.core import match, units
 from faultproxy.core.events import DIRECTIONS, Direction
-from faultproxy.core.limits import MATCH_LITERAL
+from faultproxy.core.limits import MATCH_EXPRESSION, MATCH_LITERAL
+from faultproxy.core.match import Regex
 
 
 def _text(example: str, pattern: str | None = None) -> WithJsonSchema:
@@ -73,13 +74,10 @@ def data_bytes(value: object) -> bytes:
 
 def pattern(value: object) -> match.Pattern:
     """What to look for: bytes as in `data_bytes`, or ``{regex = '…'}``. Raises ValueError."""
-    if isinstance(value, match.Literal | match.Regex):
+    if isinstance(value, match.Literal | Regex):
         return value
     if isinstance(value, dict) and set(value) == {"regex"} and isinstance(value["regex"], str):
-        try:
-            return match.Regex(re.compile(value["regex"].encode()))
-        except re.error as exc:
-            raise ValueError(f"not a regular expression: {exc}") from exc
+        return _regex(value["regex"].encode())
     try:
         literal = data_bytes(value)
     except ValueError as exc:
@@ -92,6 +90,17 @@ def pattern(value: object) -> match.Pattern:
     return match.Literal(literal)
 
 
+def _regex(text: bytes) -> Regex:
+    if len(text) > MATCH_EXPRESSION:
+        raise ValueError(f"a regular expression has at most {MATCH_EXPRESSION} bytes, not {len(text)}")
+    try:
+        return Regex(re.compile(text))
+    except (re.error, OverflowError) as exc:
+        raise ValueError(f"not a regular expression: {exc}") from exc
+    except RecursionError as exc:
+        raise ValueError("a regular expression whose groups are nested too deeply") from exc
+
+
 def write_bytes(data: bytes) -> str | dict[str, str]:
     """What `data_bytes` reads back: a string where the bytes are UTF-8."""
     try:
@@ -102,7 +111,20 @@ def write_bytes(data: bytes) -> str | dict[str, str]:
 
 def write_pattern(wanted: match.Pattern) -> str | dict[str, str]:
     """What `pattern` reads back."""
-    return {"regex": wanted.expression.pattern.decode()} if isinstance(wanted, match.Regex) else write_bytes(wanted.data)
+    return {"regex": wanted.expression.pattern.decode()} if isinstance(wanted, Regex) else write_bytes(wanted.data)
+
+
+def expressions(part: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], re.Pattern[bytes]]]:
+    """Every regular expression in a part of a scenario, and under which keys it stands: ``("on_match", "c2s")``."""
+    match part:
+        case Regex(expression):
+            yield path, expression
+        case BaseModel():
+            for name, value in part:
+                yield from expressions(value, (*path, type(part).model_fields[name].alias or name))
+        case list() | tuple():
+            for value in part:
+                yield from expressions(value, path)
 
 
 _BYTES_SCHEMA = {

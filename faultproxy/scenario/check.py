@@ -8,9 +8,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from faultproxy.core.events import Side
+from faultproxy.core.linear import backtracks
 from faultproxy.core.units import show_duration
 from faultproxy.faults import base
 from faultproxy.faults.base import Choice, Fault
+from faultproxy.faults.fields import expressions
 from faultproxy.scenario.expect import Condition, Expect
 from faultproxy.scenario.locate import Path
 from faultproxy.scenario.mistakes import Found
@@ -69,6 +71,13 @@ def check(draft: Draft) -> Iterator[Found]:
 
 def remarks(draft: Draft) -> Iterator[Found]:
     """What is right and yet hardly meant: no mistake, but worth a word."""
+    for index, fault in enumerate(draft.faults):
+        for keys, expression in expressions(fault):
+            if why := backtracks(expression):
+                yield (
+                    ("fault", index, *keys),
+                    f"because of {why}, a search can take very long on a line that does not match, and everything waits for it meanwhile",
+                )
     for index, expect in enumerate(draft.expects):
         if expect is None or expect.when != "within" or isinstance(expect.within, tuple):
             continue

@@ -10,10 +10,13 @@ import pytest
 import trio
 
 from faultproxy.cli.serve import play
+from faultproxy.control import runs
+from faultproxy.control.runs import Ending
 from faultproxy.control.security import Limits
 from tests.control.harness import Daemon, daemon, lines
 
 pytestmark = pytest.mark.live
+ASKER: dict[str, Any] = {"name": "asker", "send": "ping", "reply": "ping", "every": "20ms"}
 
 
 def scenario(upstream: str, **more: Any) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def scenario(upstream: str, **more: Any) -> dict[str, Any]:
         "title": "late",
         "duration": "2s",
         "proxy": {"listen": "127.0.0.1:0", "upstream": upstream},
-        "probe": [{"name": "asker", "send": "ping", "reply": "ping", "every": "20ms"}],
+        "probe": [ASKER],
         "fault": [{"kind": "latency", "delay": "50ms", "lasts": "1500ms", "connections": {"probe": "asker"}}],
         "expect": [{"what": "probe.asker.failures", "at_most": 0, "throughout": True, "since": "start"}],
     } | more
@@ -71,6 +74,42 @@ async def test_one_is_cancelled_and_only_so_many_are_played() -> None:
         assert (await here.api.post("/v1/runs", json=scenario(here.upstream))).status_code == 202
 
 
+async def test_of_results_that_are_too_much_the_oldest_go_and_are_told_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "KEPT", 1000)
+    sizes = iter([500, 400, 300, 2000])
+
+    async def made(*_: object) -> Ending:
+        return Ending("passed", "", b'{"a": "%s"}' % (b"x" * next(sizes)))
+
+    async with daemon(play=made) as here:
+        ids = [(await here.api.post("/v1/runs", json=scenario(here.upstream))).json()["id"] for _ in range(3)]
+        states = [await ended(here, number) for number in ids]
+        assert [state["result"] is None for state in states] == [True, False, False]
+        assert [bool(state["gone"]) for state in states] == [True, False, False]
+        assert "room for the results of later runs" in states[0]["gone"]
+        assert states[0]["outcome"] == "passed"
+        ids.append((await here.api.post("/v1/runs", json=scenario(here.upstream))).json()["id"])
+        newest = await ended(here, ids[-1])
+        assert newest["result"] == {"a": "x" * 2000}, "the newest is kept, whatever its size"
+        assert all([(await ended(here, number))["gone"] for number in ids[:-1]])
+
+
+async def test_a_result_of_megabytes_comes_whole() -> None:
+    text = "é" * 3 * 2**20
+
+    async def made(*_: object) -> Ending:
+        return Ending("passed", "", json.dumps({"text": text}, ensure_ascii=False).encode())
+
+    async with daemon(play=made) as here:
+        run = (await here.api.post("/v1/runs", json=scenario(here.upstream))).json()
+        assert (await ended(here, run["id"]))["result"] == {"text": text}
+        listed = (await here.api.get("/v1/runs")).json()["runs"]
+        assert [one["result"] for one in listed] == [None]
+        said = (await here.api.get(f"/v1/runs/{run['id']}/events")).text
+        (data,) = [line.removeprefix("data: ") for line in said.splitlines() if line.startswith("data: ")]
+        assert json.loads(data)["result"] == {"text": text}
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -82,6 +121,11 @@ async def test_one_is_cancelled_and_only_so_many_are_played() -> None:
         ({"proxy": {"listen": "127.0.0.1:0"}}, "`upstream` is missing"),
         ({"crowd": [{"name": "c", "count": 9999, "behaviour": "never_read"}]}, "at most 500"),
         ({"timeout": "9999s"}, "at most"),
+        (
+            {"probe": [ASKER | {"reply": {"regex": "(?=a)b"}}]},
+            "probe asker: reply: the regular expression '(?=a)b' is refused",
+        ),
+        ({"probe": [ASKER | {"reply": {"regex": "${x}"}}], "vars": {"x": r"(a)\1"}}, "a back-reference"),
     ],
 )
 async def test_what_is_refused(more: dict[str, Any], why: str) -> None:

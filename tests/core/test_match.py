@@ -61,6 +61,14 @@ def test_a_line_beyond_the_limit_is_no_match_and_does_not_harm_the_next() -> Non
     assert ends(regex("x"), b"x" * MATCH_LINE + b"\n") == [MATCH_LINE + 1]
 
 
+def test_in_a_payload_every_line_counts_and_the_last_needs_no_end() -> None:
+    assert regex("^b$").stands_in(b"a\r\nb\r\nc")
+    assert regex("^c$").stands_in(b"a\nc")
+    assert not regex("^b").stands_in(b"ab")
+    assert not regex("x").stands_in(b"x" * (MATCH_LINE + 1))
+    assert Literal(b"a\nb").stands_in(b"xa\nby")
+
+
 def chosen(count: Count, of: int = 12) -> list[int]:
     counter = Counter(count, stream(1, "count"))
     return [n for n in range(1, of + 1) if counter.chooses()]

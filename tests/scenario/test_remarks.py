@@ -59,6 +59,15 @@ def test_what_must_become_true_is_not_remarked_on(condition: str) -> None:
     assert remarks(f'{condition}\nwithin = "2s"\n') == ()
 
 
+def test_an_expression_that_may_hold_everything_up_is_remarked_on() -> None:
+    fault = '[[fault]]\nkind = "latency"\ndelay = "1ms"\non_match = {c2s = {regex = \'%s\'}}\n'
+    before = HEAD.partition("[[expect]]")[0]
+    said = load_text(before + fault % "(?!x)y", "late.toml", Path())[0].remarks
+    assert len(said) == 1
+    assert said[0].startswith("late.toml:10: fault \"latency\".on_match.c2s: because of a look-around")
+    assert load_text(before + fault % "(a+)+$", "late.toml", Path())[0].remarks == ()
+
+
 def test_what_says_something_in_another_case_is_not_remarked_on() -> None:
     cases = '[[case]]\nname = "none"\nlost = 0\n[[case]]\nname = "some"\nlost = 2\n'
     expect = 'what = "server.retransmits"\nis = "${lost}"\nwithin = "2s"\n'

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from faultproxy.control.post import Post
+from faultproxy.control.post import FAULTS, Post
+from faultproxy.control.v1.state import State, state
 from faultproxy.core.run import FaultStats
 from faultproxy.faults.base import Fault
 from faultproxy.faults.tables import BY_KIND
@@ -39,7 +41,7 @@ class NewProxy(Taken):
     upstream: Address
     listen: Address = "127.0.0.1:0"
     enabled: bool = Field(True, description="false: it does not listen yet")
-    faults: list[Table] = Field([], description="each as a table of a scenario file; packet faults are given here, or while it is disabled")
+    faults: list[Table] = Field([], description="each as a table of a scenario file")
     fail_open: bool = Field(True, description="segments that cannot be judged pass; false: they are lost")
     unreachable: Literal["reset", "close"] = Field("reset", description="what a client gets if the upstream cannot be had: a RST or a FIN")
     rcvbuf: int | None = Field(None, ge=256, le=1 << 30, description="SO_RCVBUF of both legs")
@@ -61,6 +63,11 @@ class FaultState(BaseModel):
     kind: str
     plane: Literal["stream", "connection", "packet"]
     table: dict[str, Any] = Field(description="as a scenario file would have it")
+    state: State = Field(
+        description="active: it acts in at least one place; armed: it starts where a connection opens that it concerns; waiting: for what "
+        "starts it, such as a hand or a byte; resting: healed by hand, and only a hand starts it again; over: its time is; disabled: as "
+        "the proxy is"
+    )
     active: Count = Field(description="in how many places (connections, or the listener) it acts now")
     starts: Count
     heals: Count
@@ -69,14 +76,15 @@ class FaultState(BaseModel):
     last: str = Field(description="the last that it did, in words")
 
     @classmethod
-    def of(cls, fault: Fault, stats: FaultStats | None) -> FaultState:
+    def of(cls, post: Post, fault: Fault, stats: FaultStats | None) -> FaultState:
         """Of a fault of a proxy; `stats` None: the proxy is disabled."""
         at = stats or FaultStats(fault.name, fault.kind)
         return cls(
             name=fault.name,
             kind=fault.kind,
             plane=fault.plane,
-            table=fault.table(),
+            table=_table(post, fault),
+            state=state(post.proxy, fault, at),
             active=at.where,
             starts=at.starts,
             heals=at.heals,
@@ -177,7 +185,8 @@ class Connection(ConnectionState):
 
     time: float = Field(description="seconds on the clock of the proxy's journal, now")
     legs: dict[str, dict[str, int | str]] = Field(
-        description="`client` and `server`: TCP_INFO under the kernel's names; left out where a leg is closed, not dialled yet, or no TCP"
+        description="`client` and `server`: TCP_INFO under the kernel's names, and `receive_queue`, `send_queue`: bytes that wait in the "
+        "kernel to be read by us, and to be acknowledged by the peer; left out where a leg is closed, not dialled yet, or no TCP"
     )
 
 
@@ -216,7 +225,8 @@ class RunState(BaseModel):
     phases: list[str] = Field(description="those that have begun")
     outcome: str | None
     reason: str
-    result: dict[str, Any] | None
+    gone: str = Field(description="why `result` cannot be had any more, though there was one")
+    result: dict[str, Any] | None = Field(description="as of `faultproxy test --json`; those of a list are left out")
 
 
 class Runs(BaseModel):
@@ -240,7 +250,21 @@ class Problem(BaseModel):
 def faults_of(post: Post) -> Faults:
     """All faults of a proxy."""
     stats: Mapping[str, FaultStats] = {each.name: each for each in post.stats}
-    return Faults(faults=[FaultState.of(fault, stats.get(name)) for name, fault in post.faults.items()])
+    return Faults(faults=[FaultState.of(post, fault, stats.get(name)) for name, fault in post.faults.items()])
+
+
+_TABLES: WeakKeyDictionary[Post, dict[str, tuple[Fault, dict[str, Any]]]] = WeakKeyDictionary()
+
+
+def _table(post: Post, fault: Fault) -> dict[str, Any]:
+    # A fault never changes, another takes its place; and to write one anew is half of what it takes to list thousands.
+    known = _TABLES.setdefault(post, {})
+    found = known.get(fault.name)
+    if found is None or found[0] is not fault:
+        if len(known) >= FAULTS:
+            known.clear()  # most are of faults that are gone
+        found = known[fault.name] = fault, fault.table()
+    return found[1]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from faultproxy.control.fleet import Spec
 from faultproxy.control.v1 import reading
@@ -15,10 +15,11 @@ from faultproxy.net import addresses
 router = APIRouter(tags=["proxies"])
 
 
-@router.get("/proxies")
-async def list_proxies(here: Here) -> Proxies:
+@router.get("/proxies", response_model=Proxies)
+async def list_proxies(here: Here) -> Response:
     """All proxies, with their faults."""
-    return Proxies(seed=here.fleet.seed, proxies=[ProxyState.of(post) for post in here.fleet.posts.values()])
+    found = Proxies(seed=here.fleet.seed, proxies=[ProxyState.of(post) for post in here.fleet.posts.values()])
+    return Response(found.model_dump_json(), media_type="application/json")  # thousands of faults, without a detour through Python
 
 
 @router.post("/proxies", status_code=201)

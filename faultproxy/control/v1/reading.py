@@ -11,6 +11,7 @@ from typing import Any
 from faultproxy.control.errors import Bounded, Taken
 from faultproxy.control.post import FAULTS
 from faultproxy.control.security import Limits
+from faultproxy.control.v1 import expressions
 from faultproxy.core.units import show_duration
 from faultproxy.errors import ScenarioError
 from faultproxy.faults.base import Choice, Fault, Place
@@ -45,6 +46,8 @@ def faults(tables: Sequence[Mapping[str, Any]], limits: Limits, *, beside: Colle
     """
     if len(tables) + len(beside) > FAULTS:
         raise Bounded(f"a proxy has at most {FAULTS} faults: delete some")
+    if too_long := expressions.too_long(tables):
+        raise ScenarioError(*too_long)
     found: list[Fault] = []
     mistakes: list[str] = []
     for number, table in enumerate(tables, 1):
@@ -77,6 +80,9 @@ def scenario(sent: str | Mapping[str, Any]) -> Scenario:
         raise Bounded(f"a scenario has at most {FAULTS} faults here")
     if unsupported := found[0].unsupported():
         raise ScenarioError(*unsupported)
+    parts = [(kind, part) for kind in ("fault", "probe", "crowd") for part in getattr(found[0], f"{kind}s")]
+    if slow := [f"{CALLED}: {kind} {part.name}: {what}" for kind, part in parts for what in expressions.slow(part)]:
+        raise ScenarioError(*slow)
     return found[0]
 
 
@@ -112,6 +118,7 @@ def refuse(sent: str | Mapping[str, Any]) -> None:
     for entry in include if isinstance(include, list) else [include]:
         if not (isinstance(entry, str) and entry.startswith(PROFILE) and "$" not in entry):
             mistakes.append(f"{CALLED}: include = {str(entry)[:100]!r} is refused: no file is read for a caller; profiles can be included")
+    mistakes += [f"{CALLED}: {what}" for what in expressions.too_long(data)]
     proxies = data.get("proxy", {})
     for table in proxies if isinstance(proxies, list) else [proxies]:
         if isinstance(table, Mapping):
@@ -158,7 +165,8 @@ def _unfit(fault: Fault, limits: Limits) -> Iterator[str]:
         yield "proxy: it belongs to the proxy that it is sent to: leave this key out"
     choice = fault.connections
     if isinstance(choice, Choice) and (choice.crowd is not None or choice.probe is not None):
-        yield "connections: crowds and probes take part in scenarios only (/v1/runs)"
+        yield "connections: crowds and probes take part in scenarios that are played only"
+    yield from expressions.slow(fault)
     if reason := fault.cannot_run():
         yield reason
     for key, reason in fault.unfit(Place(udp=False, intercept=False, unix_legs=frozenset())):

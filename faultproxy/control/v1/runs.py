@@ -14,7 +14,7 @@ from faultproxy.control.v1 import reading
 from faultproxy.control.v1.models import Runs as RunList
 from faultproxy.control.v1.models import RunState
 from faultproxy.control.v1.parts import Here, body_of, sent
-from faultproxy.control.v1.stream import Events, Source, described
+from faultproxy.control.v1.stream import Events, Source, Whole, described
 
 router = APIRouter(tags=["runs"])
 Number = Annotated[str, Path(max_length=100)]
@@ -24,7 +24,7 @@ _DOCUMENT: dict[str, Any] = {"type": "object", "description": "a scenario, with 
 @router.get("/runs")
 async def list_runs(here: Here) -> RunList:
     """Those that are being played, and the last that have ended, without their results."""
-    return RunList(runs=[_state(run, whole=False) for run in _runs(here)])
+    return RunList(runs=[_state(run) for run in _runs(here)])
 
 
 @router.post("/runs", status_code=202, openapi_extra=body_of(_DOCUMENT))
@@ -43,10 +43,10 @@ async def start_run(
     return _state(run)
 
 
-@router.get("/runs/{number}")
-async def get_run(here: Here, number: Number) -> RunState:
+@router.get("/runs/{number}", response_model=RunState)
+async def get_run(here: Here, number: Number) -> Response:
     """How far it is, or how it ended."""
-    return _state(_runs(here).get(number))
+    return Whole(_whole(_runs(here).get(number)))
 
 
 @router.get("/runs/{number}/events", response_class=Response, responses=described("an event `phase` for each that begins, then `ended`"))
@@ -74,7 +74,7 @@ async def _followed(run: Run) -> Source:
             told += 1
             yield "phase", {"phase": run.phases[told - 1]}
         if run.state != "running":
-            yield "ended", _state(run).model_dump()
+            yield "ended", _whole(run)
             return
         await run.move()
 
@@ -85,14 +85,23 @@ def _runs(here: Here) -> Runs:
     return here.runs
 
 
-def _state(run: Run, *, whole: bool = True) -> RunState:
+def _whole(run: Run) -> bytes:
+    # Its result is JSON already, of megabytes: it is put in its place as it is.
+    state = _state(run).model_dump_json().encode()
+    if run.ending is None or not run.ending.result:
+        return state
+    return b"".join((state.removesuffix(b"null}"), run.ending.result, b"}"))
+
+
+def _state(run: Run) -> RunState:
     return RunState(
         id=run.id,
         scenario=run.scenario.title,
         seed=run.seed,
         state=run.state,
         phases=run.phases,
-        outcome=run.outcome,
-        reason=run.reason,
-        result=dict(run.result) if whole and run.result is not None else None,
+        outcome=None if run.ending is None else run.ending.outcome,
+        reason="" if run.ending is None else run.ending.reason,
+        gone=run.gone,
+        result=None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, aclosing
 from typing import Any
 
@@ -16,14 +16,22 @@ from faultproxy.errors import FaultproxyError
 
 HEARTBEAT = 10.0
 """Seconds between two comments, which keep whatever stands between from giving the connection up."""
+DEAF = 30.0
+"""Seconds in which a caller takes nothing of what is written to him, until his place is another's; if he reads after all, he is told."""
 MEDIA_TYPE = "text/event-stream"
 
-Source = AsyncGenerator[tuple[str, Mapping[str, Any]], None]
-"""Events: the name and the data of each."""
+PIECE = 64 * 1024
+"""Bytes of an answer that are written in one turn."""
+
+Source = AsyncGenerator[tuple[str, Mapping[str, Any] | bytes], None]
+"""Events: the name and the data of each; bytes are JSON already, in one line."""
 
 
 class Events(Response):
-    """Tells what `source` has, which is open for as long as this takes. Nobody but this waits for a caller that does not read."""
+    """Tells what `source` has, which is open for as long as this takes, or until the caller is `DEAF`: then a last event is `dropped`.
+
+    Nobody but this waits for a caller that does not read, and `serve.STUCK` ends that too.
+    """
 
     media_type = MEDIA_TYPE
 
@@ -41,18 +49,33 @@ class Events(Response):
                 await told(error)(scope, receive, send)
                 return
             async with aclosing(source):
-                await self._tell(source, receive, send)
+                await self._tell(source, receive, send, stack.close)
 
-    async def _tell(self, source: Source, receive: Receive, send: Send) -> None:
+    async def _tell(self, source: Source, receive: Receive, send: Send, let_go: Callable[[], None]) -> None:
         turn = trio.Lock()
+        telling = trio.CancelScope()
+        since: float | None = None
 
-        async def say(text: str) -> None:
+        async def say(text: bytes) -> None:
+            nonlocal since
             async with turn:
-                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                with trio.CancelScope(shield=True):  # half an event would be taken for another
+                    for piece in _pieces(text):
+                        since = trio.current_time()
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                since = None
+
+        async def lose_patience() -> None:
+            # What is being written cannot be cancelled (hypercorn shields it); all else can.
+            while not telling.cancel_called:
+                await trio.sleep(DEAF / 10)
+                if since is not None and trio.current_time() - since >= DEAF:
+                    let_go()
+                    telling.cancel()
 
         async def beat() -> None:
             while True:
-                await say(": still here\n\n")
+                await say(b": still here\n\n")
                 await trio.sleep(HEARTBEAT)
 
         async def watch(scope: trio.CancelScope) -> None:
@@ -64,10 +87,38 @@ class Events(Response):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat)
             nursery.start_soon(watch, nursery.cancel_scope)
-            async for name, data in source:
-                await say(f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n")
+            nursery.start_soon(lose_patience)
+            with telling:
+                async for name, data in source:
+                    await say(_event(name, data))
+            if telling.cancel_called:
+                await say(_event("dropped", {"event": "dropped", "why": f"nothing was read for {DEAF:g} s; ask again"}))
             nursery.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Whole(Response):
+    """A document in JSON that may have megabytes: it is written in pieces, and between two of them others have their turn."""
+
+    media_type = "application/json"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for piece in _pieces(self.body):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await trio.lowlevel.checkpoint()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _pieces(data: bytes | memoryview) -> Iterator[bytes]:
+    view = memoryview(data)
+    return (bytes(view[at : at + PIECE]) for at in range(0, len(view), PIECE))
+
+
+def _event(name: str, data: Mapping[str, Any] | bytes) -> bytes:
+    text = data if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False).encode()
+    return b"".join((b"event: ", name.encode(), b"\ndata: ", text, b"\n\n"))
 
 
 def described(what: str) -> dict[int | str, dict[str, Any]]:
