@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import typer
@@ -21,6 +22,10 @@ class Caller(Client):
     def __init__(self, api: str, token: str | None, json: bool) -> None:
         super().__init__(api, token)
         self.json = json
+
+    def advice(self, path: Sequence[str], problem: Mapping[str, Any]) -> str:
+        """The same in commands of `faultproxy ctl`."""
+        return _advice(tuple(path), problem["status"], problem["detail"], problem.get("todo", ""))
 
     def show(self, answer: Any, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table, or the answer itself."""
@@ -49,3 +54,26 @@ class Caller(Client):
 
     def _json(self, answer: Any) -> None:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+def _advice(path: tuple[str, ...], status: int, detail: str, todo: str) -> str:
+    match status, path:
+        case 401, _:
+            return "set FAULTPROXY_TOKEN to its token"
+        case 404, ("runs", *_):
+            return "it has ended long ago, or never began: `faultproxy ctl run FILE` begins one"
+        case 404, ("proxies", proxy, ("faults" | "connections") as of, *_) if not detail.startswith("there is no proxy"):
+            return f"`faultproxy ctl {of} {quote(proxy)}` lists those that there are"
+        case 404, _:
+            return "`faultproxy ctl proxies` lists those that there are"
+        case 409, ("proxies", proxy, *_, "start" | "heal"):
+            return f"`faultproxy ctl enable {quote(proxy)}` lets it listen"
+        case 409, ("proxies", proxy, "faults") if "delete" in todo:
+            return f"`faultproxy ctl faults {quote(proxy)}` lists its faults, `faultproxy ctl rm {quote(proxy)} FAULT` takes one out"
+        case 409, ("proxies",) if "delete" in todo:
+            return "choose another name, or take one out: `faultproxy ctl proxies` lists them, `faultproxy ctl rm PROXY` deletes one"
+        case 422, ("proxies", _, "faults", *_):
+            return "mend all of it; `faultproxy faults KIND` tells the keys of one kind"
+    # What else is said of HTTP means nothing to somebody at a shell.
+    todo = todo.removeprefix("see what the detail names").removeprefix("; ")
+    return "" if "/v1" in todo else todo

@@ -99,16 +99,30 @@ def disable(context: typer.Context, proxy: Name) -> None:
 def faults(context: typer.Context, proxy: Name) -> None:
     """List the faults of a proxy, and what they have done."""
     found = _caller(context).get("proxies", proxy, "faults")
-    _caller(context).show(found, ["fault", "kind", "active", "starts", "fired", "what it does"], _faults(found["faults"]))
+    _caller(context).show(found, ["fault", "kind", "state", "places", "starts", "fired", "what it does"], _faults(found["faults"]))
 
 
 @ctl.command("fault")
 def fault(
-    context: typer.Context, proxy: Name, words: Annotated[str, typer.Argument(metavar="WORDS", help="Such as 'latency delay=200ms'.")]
+    context: typer.Context,
+    proxy: Name,
+    words: Annotated[list[str], typer.Argument(metavar="KIND KEY=VALUE...", help="Such as latency delay=200ms direction=s2c.")],
 ) -> None:
-    """Add a fault, also for connections that are open."""
-    found = _caller(context).post("proxies", _table(words), proxy, "faults")
+    """Add a fault, also for connections that are open. Where a value has quotes, blanks or brackets, put all the words in single quotes."""
+    found = _caller(context).post("proxies", _table(*words), proxy, "faults")
     _caller(context).say(found, *(f"added {one['name']}" for one in found["faults"]))
+
+
+@ctl.command("change")
+def change(
+    context: typer.Context,
+    proxy: Name,
+    fault: FaultName,
+    words: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="What is to be otherwise, such as delay=1s.")],
+) -> None:
+    """Give a fault other figures. What it holds keeps its time."""
+    found = _caller(context).patch(_table(*words), "proxies", proxy, "faults", fault)
+    _caller(context).say(found, f"changed {fault}")
 
 
 @ctl.command("apply")
@@ -131,8 +145,12 @@ def heal(context: typer.Context, proxy: Name, fault: Annotated[str | None, typer
 
 
 @ctl.command("connections")
-def connections(context: typer.Context, proxy: Name, number: Annotated[int | None, typer.Argument(metavar="[NUMBER]")] = None) -> None:
+def connections(
+    context: typer.Context, proxy: Name, number: Annotated[int | None, typer.Argument(metavar="[NUMBER]", min=1)] = None
+) -> None:
     """List the connections that are open, newest first; with NUMBER, one of them with what the kernel knows."""
+    from faultproxy.cli import legs
+
     caller = _caller(context)
     if number is None:
         found = caller.get("proxies", proxy, "connections")
@@ -152,13 +170,16 @@ def connections(context: typer.Context, proxy: Name, number: Annotated[int | Non
         caller.show(found, ["", "client", "state", "age", "c2s", "s2c", "held", "faults"], rows)
         return
     found = caller.get("proxies", proxy, "connections", str(number))
-    keys = list(dict.fromkeys(key for leg in found["legs"].values() for key in leg))
-    sides = list(found["legs"])
-    caller.show(found, ["", *sides], [[key, *(str(found["legs"][side].get(key, "")) for side in sides)] for key in keys])
+    if not caller.json:
+        typer.echo(
+            f"connection {number} of {proxy}, from {found['peer']}: {found['state']}, {found['age']:.1f} s old; "
+            f"{_size(found['c2s'])} from the client, {_size(found['s2c'])} from the server, {_size(found['held'])} held"
+        )
+    caller.show(found, legs.HEADS, legs.rows(found["legs"]))
 
 
 @ctl.command("kill")
-def kill(context: typer.Context, proxy: Name, number: Annotated[int, typer.Argument(metavar="NUMBER")]) -> None:
+def kill(context: typer.Context, proxy: Name, number: Annotated[int, typer.Argument(metavar="NUMBER", min=1)]) -> None:
     """End a connection with a RST to both sides."""
     _caller(context).post("proxies", None, proxy, "connections", str(number), "kill")
 
@@ -200,7 +221,7 @@ def run(
         for name, data in caller.events({}, "runs", begun["id"], "events"):
             if name == "ended":
                 ended = json.loads(data)
-            elif not caller.json:
+            elif name == "phase" and not caller.json:
                 typer.echo(f"  {json.loads(data)['phase']}")
     except KeyboardInterrupt:
         caller.delete("runs", begun["id"])
@@ -214,13 +235,18 @@ def _caller(context: typer.Context) -> Caller:
     return found
 
 
-def _table(words: str) -> dict[str, Any]:
+def _table(*words: str) -> dict[str, Any]:
     from faultproxy.scenario.inline import fault_table
 
+    text = " ".join(words)
     try:
-        return fault_table(words)
+        return fault_table(text)
     except ValueError as error:
-        raise ScenarioError(f"{words!r}: {error}") from error
+        # A shell takes quotes away, and splits at blanks what stood between them.
+        how = "\n  write: KIND KEY=VALUE …, and if a value has blanks, quotes or brackets, put single quotes round all of it" * (
+            len(words) > 1
+        )
+        raise ScenarioError(f"{text!r}: {error}{how}") from error
 
 
 def _text(path: Path) -> str:
@@ -236,7 +262,7 @@ def _faults(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     for one in found:
         keys = {key: value for key, value in one["table"].items() if key not in ("kind", "name")}
         does = " ".join(f"{key}={value if isinstance(value, str) else dumps(value)}" for key, value in keys.items())
-        rows.append([one["name"], one["kind"], str(one["active"]), str(one["starts"]), str(one["fired"]), does])
+        rows.append([one["name"], one["kind"], one["state"], str(one["active"]), str(one["starts"]), str(one["fired"]), does])
     return rows
 
 

@@ -72,7 +72,7 @@ class Client:
             with self._client.stream("GET", self._url(path), params=params, timeout=httpx.Timeout(PATIENCE, read=None)) as answer:
                 if answer.is_error:
                     answer.read()
-                    _refused(answer)
+                    self._refused(answer, path)
                 name = ""
                 for line in answer.iter_lines():
                     key, _, value = line.partition(": ")
@@ -92,18 +92,24 @@ class Client:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._nobody(error) from error
         if not answer.is_success:
-            _refused(answer)
+            self._refused(answer, path)
         return answer
+
+    def advice(self, path: Sequence[str], problem: Mapping[str, Any]) -> str:
+        """What to do about a refusal; the API's own `todo` speaks to somebody who calls it by HTTP."""
+        return str(problem.get("todo", ""))
 
     def _nobody(self, error: Exception) -> CallError:
         what = "does not answer in time" if isinstance(error, httpx.TimeoutException) else f"cannot be reached: {error}"
         return CallError(f"{self._api} {what}; is `faultproxy serve` running there? (--api or FAULTPROXY_API says where)")
 
-
-def _refused(answer: httpx.Response) -> NoReturn:
-    try:
-        said = answer.json()
-        lines = said.get("mistakes") or [said["detail"]]
-        raise CallError("\n  ".join([f"{said['title']}:", *lines, *([said["todo"]] if said.get("todo") else [])]))
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise CallError(f"{answer.url} answers {answer.status_code}, and not as `faultproxy serve` does: is it another program?") from None
+    def _refused(self, answer: httpx.Response, path: Sequence[str]) -> NoReturn:
+        try:
+            said = answer.json()
+            lines = [f"{said['title']}:", *(said.get("mistakes") or [said["detail"]])]
+            todo = self.advice(path, said)
+            raise CallError("\n  ".join([*lines, *([todo] if todo else [])]))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise CallError(
+                f"{answer.url} answers {answer.status_code}, and not as `faultproxy serve` does: is it another program?"
+            ) from None

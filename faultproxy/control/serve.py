@@ -15,6 +15,7 @@ from typing import Any
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -27,6 +28,9 @@ from faultproxy.net.addresses import Address
 
 IDLE = 20.0
 """Seconds that a connection may say nothing, and may take for the head of a request."""
+STUCK = 60.0
+"""Seconds in which a caller must take `PORTION` bytes of what is written to him; else his connection is closed, and his place another's."""
+PORTION = 16384
 FAREWELL = 1.0
 """Seconds at the end in which answers that are being written may still leave."""
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -146,6 +150,20 @@ class _Caller(TCPServer):
             pass
         finally:
             await self._close()
+
+    async def protocol_send(self, event: Event) -> None:
+        """As hypercorn's, which would wait for ever."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                for start in range(0, len(event.data), PORTION):
+                    with trio.fail_after(STUCK, shield=True):
+                        await self.stream.send_all(event.data[start : start + PORTION])
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+                self.stream.socket.close()
+                await self.protocol.handle(Closed())
 
     async def _idle_timeout(self) -> None:
         # Nobody is left who could say something: to wait for that would only keep the place from another.

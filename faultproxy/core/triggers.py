@@ -16,16 +16,16 @@ ALL = sys.maxsize
 
 
 class LocalFault:
-    """One fault in one connection: its timeline, and what started it, where."""
+    """One fault in one connection: its timeline, and what started it, where. `begun`: what it is that starts one that waits for nothing."""
 
     __slots__ = ("chance", "offset", "plan", "timeline", "trigger", "where", "why")
 
-    def __init__(self, plan: FaultPlan, chance: Chance) -> None:
+    def __init__(self, plan: FaultPlan, chance: Chance, begun: str = "connection opened") -> None:
         self.plan = plan
         self.chance = chance
         self.timeline = Timeline(plan.schedule)
         self.trigger = plan.schedule.trigger
-        self.why = "the clock" if isinstance(self.trigger, At) else "connection opened"
+        self.why = "the clock" if isinstance(self.trigger, At) else begun
         self.where: Direction | None = None
         self.offset: int | None = None
 

@@ -47,7 +47,14 @@ def test_proxies(call: Call, here: Served) -> None:
     assert [proxy["enabled"] for proxy in json.loads(call("ctl", "--json", "proxies").out)["proxies"]] == [True, False]
     assert call("ctl", "enable", "b").code == 0
     assert call("ctl", "rm", "b").code == 0
-    assert call("ctl", "rm", "b").code == 1
+    gone = call("ctl", "rm", "b")
+    assert gone.code == 1
+    assert "`faultproxy ctl proxies` lists" in gone.err
+    taken = call("ctl", "add", "a", "--upstream", "127.0.0.1:9")
+    assert "`faultproxy ctl rm PROXY` deletes one" in taken.err
+    assert call("ctl", "disable", "a").code == 0
+    assert call("ctl", "fault", "a", "latency", "delay=1s").code == 0
+    assert "`faultproxy ctl enable a` lets it listen" in call("ctl", "start", "a", "latency").err
 
 
 def test_faults(call: Call, here: Served, tmp_path: Path) -> None:
@@ -59,11 +66,25 @@ def test_faults(call: Call, here: Served, tmp_path: Path) -> None:
     assert call("ctl", "heal", "a", "latency").code == 0
     assert call("ctl", "heal", "a").code == 0
     rows = call("ctl", "faults", "a").out.splitlines()
-    assert [row.split()[0] for row in rows] == ["fault", "latency", "thin"]
+    assert [row.split()[:3] for row in rows] == [
+        ["fault", "kind", "state"],
+        ["latency", "latency", "resting"],
+        ["thin", "bandwidth", "resting"],
+    ]
+    assert call("ctl", "change", "a", "thin", "rate=2kB/s").out == "changed thin\n"
+    assert "rate=16kbit/s" in call("ctl", "faults", "a").out
     assert call("ctl", "rm", "a", "thin").code == 0
     wrong = call("ctl", "fault", "a", "latency dealy=1s")
     assert wrong.code == 1
     assert "did you mean `delay`?" in wrong.err
+    for said in (wrong, call("ctl", "heal", "a", "nix"), call("ctl", "fault", "a", "latency delay=1s"), call("ctl", "connections", "a", 7)):
+        assert said.code == 1
+        assert not any(word in said.err for word in ("GET", "PATCH", "POST", "DELETE", "/v1", "HTTP")), said.err
+        assert "`faultproxy " in said.err
+    assert call("ctl", "fault", "a", "close", "name=later", "direction=s2c", "allow=1KiB").out == "added later\n", "words without quotes"
+    lost = call("ctl", "fault", "a", "close", "on_match={s2c=OK THEN}")
+    assert lost.code == 2
+    assert "put single quotes round all of it" in lost.err, lost
     assert call("ctl", "fault", "a", "latency 'x").code == 2
 
 
@@ -75,7 +96,18 @@ def test_connections(call: Call, here: Served) -> None:
             pass
         rows = call("ctl", "connections", "a").out.splitlines()
         assert rows[1].split()[:2] == ["1", "127.0.0.1:" + str(client.getsockname()[1])]
-        assert "ESTABLISHED" in call("ctl", "connections", "a", 1).out
+        client.sendall(b"x" * 3000)
+        one = call("ctl", "connections", "a", 1).out.splitlines()
+        while "2.9 KiB" not in " ".join(one):
+            one = call("ctl", "connections", "a", 1).out.splitlines()
+        assert one[0].startswith(f"connection 1 of a, from 127.0.0.1:{client.getsockname()[1]}: open")
+        assert one[1].split("  ", 1)[1].split() == ["client's", "leg", "server's", "leg"]
+        assert one[2].split() == ["state", "ESTABLISHED", "ESTABLISHED"]
+        shown = {line.strip().split("  ")[0]: line.split("  ", 2)[-1].split() for line in one[3:]}
+        assert shown["smoothed"][1::2] == ["ms", "ms"]
+        assert shown["what we let the peer send"][-1] in ("B", "KiB", "MiB")
+        assert {"received, not read by us", "sent, not acknowledged", "segments resent"} <= set(shown)
+        assert set(json.loads(call("ctl", "--json", "connections", "a", 1).out)["legs"]) == {"client", "server"}
         assert call("ctl", "kill", "a", 1).code == 0
         with pytest.raises(ConnectionResetError):
             client.recv(1)

@@ -10,7 +10,10 @@ import httpx
 import pytest
 import trio
 
+from faultproxy.control import serve
+from faultproxy.control.v1 import stream as stream_
 from faultproxy.faults import KINDS
+from faultproxy.kernel import procnet
 from tests.control.harness import Daemon, ask, connect, daemon, lines
 
 pytestmark = pytest.mark.live
@@ -96,6 +99,51 @@ async def test_a_fault_starts_and_heals_by_hand() -> None:
         await stream.aclose()
 
 
+async def test_the_state_of_a_fault_says_who_has_healed_it() -> None:
+    by_match = {"kind": "close", "name": "later", "direction": "s2c", "on_match": "QUIT"}
+    shut = {"kind": "refuse", "name": "shut", "at": "1ms", "lasts": "1ms"}
+    async with daemon() as here:
+        await here.made("a", faults=[LATE, NEVER, by_match, shut])
+
+        async def states() -> list[str]:
+            faults = (await here.api.get("/v1/proxies/a/faults")).json()["faults"]
+            return [fault["state"] for fault in faults]
+
+        with trio.fail_after(10):
+            while await states() != ["armed", "waiting", "waiting", "over"]:
+                await trio.sleep(0.01)
+        await here.api.post("/v1/proxies/a/faults/never/start")
+        await here.api.post("/v1/proxies/a/faults/late/heal")
+        assert await states() == ["resting", "armed", "waiting", "over"]
+        stream = await connect((await here.api.get("/v1/proxies/a")).json()["listen"])
+        with trio.fail_after(10):
+            while await states() != ["resting", "active", "waiting", "over"]:
+                await trio.sleep(0.01)
+        await here.api.post("/v1/proxies/a/faults/late/start")
+        assert (await states())[0] == "active"
+        await here.api.post("/v1/proxies/a/heal")
+        assert await states() == ["resting"] * 4
+        await here.api.patch("/v1/proxies/a", json={"enabled": False})
+        assert await states() == ["disabled"] * 4
+        await stream.aclose()
+
+
+async def test_a_fault_gets_another_table() -> None:
+    toml = {"content-type": "application/toml"}
+    async with daemon() as here:
+        await here.made("a", faults=[LATE | {"jitter": "1ms"}])
+        path = "/v1/proxies/a/faults/late"
+        after = (await here.api.put(path, json=LATE | {"delay": "5ms"})).json()
+        assert after["table"] == LATE | {"delay": "5ms"}, "what is left out is at its default"
+        text = '[[fault]]\nkind = "latency"\nname = "late"\ndelay = "7ms"\n'
+        assert (await here.api.put(path, content=text, headers=toml)).json()["table"]["delay"] == "7ms"
+        wrong = problem(await here.api.put(path, content=text.replace("7ms", "7"), headers=toml), 422)
+        assert "delay" in wrong["detail"]
+        problem(await here.api.put(path, content=text + text.replace("late", "more"), headers=toml), 422)
+        problem(await here.api.put(path, json=LATE | {"name": "other"}), 422)
+        problem(await here.api.put("/v1/proxies/a/faults/nix", json=LATE), 404)
+
+
 async def test_faults_of_a_scenario_file() -> None:
     text = """
         [proxy]
@@ -135,6 +183,16 @@ WRONG = [
     ({"kind": "latency", "delay": "1s", "proxy": "b"}, "leave this key out"),
     ({"kind": "latency", "delay": "1s", "name": "a/b"}, "no /"),
     ({"kind": "latency", "delay": "1s", "connections": {"crowd": "x"}}, "crowds and probes"),
+    (
+        {"kind": "latency", "delay": "1s", "on_match": {"regex": r"(a)\1"}},
+        "since a search for it may take long: because of a back-reference",
+    ),
+    (
+        {"kind": "latency", "delay": "1s", "on_match": {"s2c": {"regex": "a{999}"}}},
+        "on_match.s2c: the regular expression 'a{999}' is refused",
+    ),
+    ({"kind": "drop", "payload": {"regex": "x(?!y)"}, "manual": True}, "payload: the regular expression"),
+    ({"kind": "latency", "delay": "1s", "on_match": {"regex": "a" * 257}}, "of 257 bytes is refused"),
     ({"fault": [{"kind": "latency", "delay": "1s"}], "include": ["/etc/passwd"]}, "no file is read"),
     ({"fault": [{"kind": "latency", "delay": "1s"}], "include": ["${x}"], "vars": {"x": "/etc/passwd"}}, "no file is read"),
     ({"fault": [{"kind": "latency", "delay": "1s"}], "server": {"command": ["id"]}}, "no command is run"),
@@ -195,6 +253,7 @@ async def test_connections_newest_first_and_what_the_kernel_knows() -> None:
         one = (await here.api.get("/v1/proxies/a/connections/2")).json()
         assert (one["c2s"], one["s2c"], one["state"]) == (4, 4, "open")
         assert one["age"] >= 0
+        assert [(leg["receive_queue"], leg["send_queue"]) for leg in one["legs"].values()] == [(0, 0), (0, 0)]
         assert {side: leg["state"] for side, leg in one["legs"].items()} == {"client": "ESTABLISHED", "server": "ESTABLISHED"}
         assert (await here.api.post("/v1/proxies/a/connections/2/kill")).status_code == 204
         with pytest.raises(trio.BrokenResourceError) as broken, trio.fail_after(10):
@@ -251,6 +310,8 @@ async def test_the_journal_as_it_is_written_and_as_it_was() -> None:
         whole = (await here.api.get("/v1/proxies/a/journal")).text.splitlines()
         assert json.loads(whole[0])["faultproxy.journal"] == 1
         assert [json.loads(line)["event"] for line in whole[1:]][-len(events) :] == events
+        newest = (await here.api.get("/v1/proxies/a/journal?newest=2")).text.splitlines()
+        assert newest == [whole[0], *whole[-2:]]
         problem(await here.api.get("/v1/journal?proxy=nix"), 404)
 
 
@@ -264,6 +325,38 @@ async def test_a_listener_that_has_gone_is_forgotten() -> None:
         with trio.fail_after(10):
             while here.fleet._news._listeners:
                 await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_listener_that_never_reads_loses_its_place(reads: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_, "DEAF", 0.2)
+    monkeypatch.setattr(serve, "STUCK", 60.0 if reads else 0.5)
+    async with daemon() as here:
+        deaf, known = await here.stream("/v1/journal"), here.fleet._news
+        with trio.fail_after(20):
+            while not known._listeners:
+                await trio.sleep(0.01)
+            while known._listeners:
+                known.tell({"event": "x", "text": "x" * 500_000})
+                await trio.sleep(0.01)
+            if reads:
+                last = ""
+                async with aclosing(lines(deaf)) as told:
+                    async for line in told:
+                        if line == "0":  # the last chunk: the answer is whole
+                            break
+                        last = line if line.startswith("data: ") else last
+                assert last == 'data: {"event": "dropped", "why": "nothing was read for 0.2 s; ask again"}'
+            else:
+                await closed(deaf, here)
+        await deaf.aclose()
+
+
+async def closed(deaf: trio.SocketStream, here: Daemon) -> None:
+    """Until the daemon has closed its end, of which nothing was read."""
+    port = deaf.socket.getsockname()[1]
+    while (row := procnet.find(local_port=here.port, remote_port=port)) and row[0].state == "ESTABLISHED":
+        await trio.sleep(0.02)
 
 
 async def test_a_token_is_needed_where_there_is_one() -> None:

@@ -34,6 +34,19 @@ def program(name: str, package: str) -> str:
     return found
 
 
+def node_packages(source: Path, folder: Path) -> Path:
+    """`folder`, with the files of `source` and the packages from npm that are pinned there; skips the test where they cannot be had."""
+    npm = program("npm", "npm")
+    program("node", "nodejs")
+    for file in source.iterdir():
+        shutil.copy(file, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        pytest.skip(f"npm could not install what {source.name} needs: {done.stderr}")
+    return folder
+
+
 def until(condition: Callable[[], object], what: str | Callable[[], str], within: float = PATIENCE) -> None:
     """Polls until it holds; fails with `what` if it does not come."""
     deadline = time.monotonic() + within

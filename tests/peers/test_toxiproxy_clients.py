@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.peers.programs import PATIENCE, daemon, program
+from tests.peers.programs import PATIENCE, daemon, node_packages, program
 
 pytestmark = pytest.mark.peers
 
@@ -146,16 +145,7 @@ def test_the_client_for_python(api: int, echo: str) -> None:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with our script and the client library for Node, of the version that is pinned."""
-    npm = program("npm", "npm")
-    program("node", "nodejs")
-    folder = tmp_path_factory.mktemp("node")
-    for file in HERE.iterdir():
-        shutil.copy(file, folder)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        pytest.skip(f"npm could not install toxiproxy-node-client: {done.stderr}")
-    return folder
+    return node_packages(HERE, tmp_path_factory.mktemp("node"))
 
 
 def test_the_client_for_node(api: int, echo: str, node: Path) -> None:

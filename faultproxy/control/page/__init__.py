@@ -24,6 +24,7 @@ SCRIPTS = (
     "meter.js",
     "picture.js",
     "words.js",
+    "prose.js",
     "proxies.js",
     "form.js",
     "connections.js",

@@ -17,6 +17,13 @@ function tomlOf(text, schema) {
   return list ? `[${text.split(",").map((each) => JSON.stringify(each.trim())).join(", ")}]` : JSON.stringify(text);
 }
 
+/** A value as TOML. @param {any} value plain JSON @returns {string} */
+function tomlValue(value) {
+  if (Array.isArray(value)) return `[${value.map(tomlValue).join(", ")}]`;
+  if (value && typeof value === "object") return `{${Object.entries(value).map(([key, each]) => `${key} = ${tomlValue(each)}`).join(", ")}}`;
+  return JSON.stringify(value);
+}
+
 /** What a schema lets one choose from; [] if anything else goes. @param {any} schema @returns {string[]} */
 function choicesOf(schema) {
   if (schema.enum) return schema.enum;
@@ -26,17 +33,21 @@ function choicesOf(schema) {
 }
 
 class FaultForm {
-  /** @param {HTMLDialogElement} dialog @param {(proxy: string, toml: string, reopen: boolean) => Promise<void>} add throws Refused */
-  constructor(dialog, add) {
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {(proxy: string, fault: string | null, toml: string) => Promise<void>} save adds, or changes that fault; throws Refused
+   */
+  constructor(dialog, save) {
     this._dialog = dialog;
-    this._add = add;
+    this._save = save;
     /** @type {any[]} */
     this.kinds = [];
   }
 
-  /** @param {any} proxy its state */
-  open(proxy) {
+  /** @param {any} proxy its state @param {any} [fault] its state, where one is to be changed */
+  open(proxy, fault) {
     this._proxy = proxy;
+    this._fault = fault ?? null;
     const kinds = h("select", { id: "kind", name: "kind" });
     for (const plane of ["stream", "connection", "packet"]) {
       const group = h("optgroup", { label: plane });
@@ -47,23 +58,42 @@ class FaultForm {
     this._fields = h("div", { class: "fields" });
     this._rest = h("textarea", { id: "rest", rows: "3", spellcheck: "false", placeholder: 'on_match = {c2s = "GO"}\ntimes = 3' });
     this._wrong = h("ul", { class: "mistakes", role: "alert" });
-    this._reopen = h("input", { type: "checkbox", id: "reopen" });
-    this._notice = h("label", { class: "notice", hidden: "" }, this._reopen, " disable the proxy for it, which closes its connections: where segments are met is set up before one opens");
     const form = h("form", { method: "dialog", autocomplete: "off", novalidate: "" },
-      h("h2", { id: "fault-title" }, `Add a fault to ${proxy.name}`),
+      h("h2", { id: "fault-title" }, fault ? `Change ${fault.name} of ${proxy.name}` : `Add a fault to ${proxy.name}`),
       h("div", { class: "fields" }, h("label", {}, "Kind ", kinds), this._text("name", "its name", "as its kind")),
       this._about, this._fields,
       h("label", { class: "more" }, "More keys, as in a scenario file ", this._rest),
-      this._notice, this._wrong,
-      h("div", { class: "tools" }, h("button", { type: "submit", class: "primary" }, "Add"), button("Cancel", () => this._dialog.close())));
+      this._wrong,
+      h("div", { class: "tools" }, h("button", { type: "submit", class: "primary" }, fault ? "Change" : "Add"), button("Cancel", () => this._dialog.close())));
     kinds.addEventListener("change", () => this._choose(/** @type {HTMLSelectElement} */ (kinds).value));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this._send();
     });
     this._dialog.replaceChildren(form);
-    this._choose(this.kinds[0]?.kind);
+    this._choose(fault?.kind ?? this.kinds[0]?.kind);
+    if (fault) this._fill(fault.table);
     this._dialog.showModal();
+    if (fault) /** @type {HTMLElement | null} */ (this._fields?.querySelector("[data-key]"))?.focus();
+  }
+
+  /** Puts a fault's keys into their fields, and those that have none below. @param {Record<string, any>} table */
+  _fill(table) {
+    const rest = [];
+    const field = (/** @type {string} */ id) => /** @type {HTMLInputElement | null} */ (this._dialog.querySelector(`#${id}`));
+    const [kind, name, start] = /** @type {HTMLInputElement[]} */ (["kind", "key-name", "key-start"].map(field));
+    [kind.value, name.value, start.value] = [table.kind, table.name, table.manual ? "manual" : ""];
+    kind.disabled = name.readOnly = true; // these stay
+    for (const [key, value] of Object.entries(table)) {
+      if (["kind", "name", "manual"].includes(key)) continue;
+      const written = tomlValue(value);
+      const text = typeof value === "string" && tomlOf(value, this._kind.json_schema.properties[key]) === written ? value : written;
+      const input = field(`key-${key}`);
+      if (input) input.value = text;
+      if (input?.value !== text) rest.push(`${key} = ${written}`);
+      else input.closest("details")?.setAttribute("open", "");
+    }
+    /** @type {HTMLTextAreaElement} */ (this._rest).value = rest.join("\n");
   }
 
   /** @param {string} name */
@@ -71,18 +101,17 @@ class FaultForm {
     this._kind = this.kinds.find((each) => each.kind === name);
     if (!this._kind) return;
     const schema = this._kind.json_schema;
-    say(this._about, `${this._kind.summary}.`);
+    prose(/** @type {HTMLElement} */ (this._about), `${this._kind.summary}.`);
     const own = Object.keys(schema.properties).filter((key) => !COMMON.includes(key));
     const rank = (/** @type {string} */ key) => (schema.required?.includes(key) ? 0 : TELLING.includes(key) ? 1 : 2);
     own.sort((one, other) => rank(one) - rank(other));
     const fields = own.map((key) => this._field(key, schema.properties[key], schema.required?.includes(key)));
     const rest = fields.slice(SHOWN);
     const packet = this._kind.plane === "packet";
-    const start = h("select", { "data-key": "start", id: "key-start" }, h("option", { value: "" }, "at once"), h("option", { value: "manual" }, "by hand"));
+    const start = h("select", { "data-key": "start", id: "key-start" }, h("option", { value: "" }, "at once, or as said below"), h("option", { value: "manual" }, "by hand"));
     if (packet) /** @type {HTMLSelectElement} */ (start).value = "manual";
     const more = rest.length ? [h("details", {}, h("summary", {}, `${rest.length} more of ${name}`), h("div", { class: "fields" }, ...rest))] : [];
     this._fields?.replaceChildren(...fields.slice(0, SHOWN), h("label", {}, "Starts ", start), this._text("lasts", "until healed", "10s"), this._text("connections", "whom it hits", "all"), ...more);
-    /** @type {HTMLElement} */ (this._notice).hidden = !packet || !this._proxy.enabled;
     this._wrong?.replaceChildren();
   }
 
@@ -93,7 +122,7 @@ class FaultForm {
 
   /** @param {string} key @param {string} about @param {HTMLElement} input */
   _labelled(key, about, input) {
-    input.setAttribute("title", about);
+    input.setAttribute("title", plain(about));
     input.setAttribute("aria-describedby", `wrong-${key}`);
     return h("label", {}, `${key.replace(/_/g, " ")} `, input, h("span", { class: "wrong", id: `wrong-${key}` }));
   }
@@ -123,9 +152,8 @@ class FaultForm {
   }
 
   async _send() {
-    const reopen = /** @type {HTMLInputElement} */ (this._reopen).checked && !(/** @type {HTMLElement} */ (this._notice).hidden);
     try {
-      await this._add(this._proxy.name, this._toml(), reopen);
+      await this._save(this._proxy.name, this._fault?.name ?? null, this._toml());
       this._dialog.close();
     } catch (error) {
       this._tell(error instanceof Refused ? error.mistakes : [`nobody answers: ${error}`]);
@@ -148,9 +176,9 @@ class FaultForm {
       }
       about.setAttribute("aria-invalid", "true");
       about.closest("details")?.setAttribute("open", "");
-      say(place, said.replace(new RegExp(`^${about.dataset.key}: `), ""));
+      prose(place, said.replace(new RegExp(`^${about.dataset.key}: `), ""));
     }
-    this._wrong?.replaceChildren(...general.map((each) => h("li", {}, each)));
+    proseList(/** @type {HTMLElement} */ (this._wrong), general);
     (inputs.find((input) => input.getAttribute("aria-invalid")) ?? this._rest)?.focus();
   }
 }

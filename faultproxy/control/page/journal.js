@@ -5,6 +5,8 @@
 const KEPT = 2000;
 const LINES = 150;
 const CALM = 200;
+/** Milliseconds by which the stream may be later than what was asked for. */
+const LATE = 5000;
 
 class JournalList {
   /** @param {HTMLElement} list @param {HTMLElement} count @param {(entry: any) => void} choose */
@@ -22,12 +24,30 @@ class JournalList {
     this.own = null;
     this.paused = false;
     this._forced = false;
+    /** What was recalled, until when the same may still come by the stream. */
+    this._told = { keys: /** @type {Set<string>} */ (new Set()), until: 0 };
     list.addEventListener("click", (event) => this._clicked(event));
     requestAnimationFrame((at) => this._frame(at));
   }
 
+  /** Forgets everything: something was missed. */
+  clear() {
+    this._entries.length = 0;
+    this.changed();
+  }
+
+  /** What has happened before: the oldest, but for what the stream has told meanwhile. @param {any[]} entries of one proxy, in order */
+  recall(entries) {
+    const heard = new Set(this._entries.map(keyOf));
+    const keys = entries.map(keyOf);
+    this._entries.unshift(...entries.filter((_, i) => !heard.has(keys[i])));
+    this._told = { keys: new Set(keys), until: performance.now() + LATE };
+    this.changed();
+  }
+
   /** @param {any} entry */
   take(entry) {
+    if (performance.now() < this._told.until && this._told.keys.delete(keyOf(entry))) return;
     this._entries.push(entry);
     this._seen += entry.event === "lost" ? entry.count : 1;
     if (this._entries.length > KEPT * 1.2) this._entries.splice(0, this._entries.length - KEPT);
@@ -64,7 +84,7 @@ class JournalList {
   /** @param {any} entry @param {string} text */
   _line(entry, text) {
     const acted = (entry.actions ?? []).some((/** @type {any} */ each) => each.do === "fired" || each.do === "started" || each.do === "healed");
-    const line = h("li", entry.event === "lost" ? { class: "lost" } : acted ? { class: "acted" } : {}, text);
+    const line = h("li", entry.event === "lost" || entry.event === "dropped" ? { class: "lost" } : acted ? { class: "acted" } : {}, text);
     if (entry.connection) Object.assign(line.dataset, { proxy: entry.proxy, connection: entry.connection });
     return line;
   }
@@ -76,8 +96,12 @@ class JournalList {
   }
 }
 
+/** The same for the same entry, however it came. @param {any} entry */
+const keyOf = (entry) => JSON.stringify({ ...entry, text: undefined });
+
 /** @param {any} entry */
 function textOf(entry) {
+  if (entry.event === "dropped") return `… this page took nothing for a while, and is told again from now on`;
   if (entry.event === "lost") return `… ${entry.count} entries were not taken in time`;
   entry.text ??= `${entry.time.toFixed(4).padStart(9)}  ${entry.proxy}${entry.connection ? ` #${entry.connection}` : ""}  ${told(entry)}`;
   return entry.text;

@@ -14,6 +14,7 @@ const ROWS = [
   { key: "total_retrans", label: "resent", about: "segments that our kernel has sent again", shown: String, bad: Boolean },
   { key: "snd_wnd", label: "snd_wnd", about: "what the peer lets us send", shown: bytes, bad: (value) => value === 0 },
   { key: "notsent_bytes", label: "notsent", about: "bytes that wait in our kernel to be sent", shown: bytes },
+  { key: "receive_queue", label: "to read", about: "bytes that wait in our kernel to be read by us", shown: bytes },
   { key: "rcv_wnd", label: "rcv_wnd", about: "what we let the peer send", shown: bytes, bad: (value) => value === 0 },
   { key: "twice", label: "got twice", about: "segments of the peer with nothing new in them: it has sent them again", shown: String, bad: Boolean },
 ];

@@ -6,6 +6,8 @@ const SLOW = 1000;
 const QUICK = 500;
 /** Milliseconds by which the journal may come later than the counters that it explains. */
 const GRACE = 150;
+/** Entries of the journal that are shown from before. */
+const PAST = 300;
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
@@ -17,14 +19,14 @@ class Page {
     this.proxies = [];
     /** @type {Map<string, Card>} */
     this.cards = new Map();
-    /** What was ordered by hand, by "proxy/fault". @type {Map<string, string>} */
-    this.ordered = new Map();
     /** @type {string | null} */
     this.proxy = null;
     /** @type {Track | null} */
     this.track = null;
     /** What the journal has told of it while what was before is still being fetched. @type {any[] | null} */
     this.backlog = null;
+    /** Proxies of whose past the journal knows, since the stream is live. @type {Set<string> | null} */
+    this.recalled = null;
     this.stays = false;
     /** @type {Record<string, string[]>} faults ever seen, by proxy: the place is the colour */
     this.known = {};
@@ -35,7 +37,7 @@ class Page {
     this.kernel = new KernelTable($("kernel"));
     this.table = new ConnectionTable($("connections-rows"), (ordinal) => this.choose(/** @type {string} */ (this.proxy), ordinal), (ordinal) => this.kill(ordinal));
     this.journal = new JournalList($("journal"), $("journal-count"), (entry) => this.choose(entry.proxy, entry.connection));
-    this.form = new FaultForm($("fault"), (proxy, toml, reopen) => this.add(proxy, toml, reopen));
+    this.form = new FaultForm($("fault"), (proxy, fault, toml) => this.save(proxy, fault, toml));
   }
 
   async run() {
@@ -121,7 +123,6 @@ class Page {
   /** @param {any} entry of the journal */
   take(entry) {
     this.journal.take(entry);
-    if (entry.event === "order" && entry.by_hand) this.ordered.set(`${entry.proxy}/${entry.fault}`, entry.heal ? "heal" : "start");
     const track = this.track;
     if (!track || entry.proxy !== track.proxy || entry.connection !== track.ordinal) return;
     if (this.backlog) this.backlog.push(entry);
@@ -135,6 +136,17 @@ class Page {
     if (proxy === this.proxy) return;
     this.proxy = proxy;
     this.drop();
+    this.history().catch((error) => this.failed(error));
+  }
+
+  /** What the journal of the chosen proxy has from before this page heard it, once. */
+  async history() {
+    const { proxy, recalled } = this;
+    if (proxy === null || !recalled || recalled.has(proxy)) return;
+    recalled.add(proxy);
+    const text = await this.api.get(`${pathOf(proxy, "journal")}?newest=${PAST}`);
+    const lines = text.split("\n").slice(1, -1); // the first is the header
+    if (recalled === this.recalled) this.journal.recall(lines.map((/** @type {string} */ line) => JSON.parse(line)));
   }
 
   /** No connection is chosen. */
@@ -209,7 +221,7 @@ class Page {
         this.cards.set(state.name, card);
         $("cards").append(card.element);
       }
-      card.update(state, this.ordered, state.name === this.proxy, (fault) => this.numberOf(state.name, fault));
+      card.update(state, state.name === this.proxy, (fault) => this.numberOf(state.name, fault));
     }
   }
 
@@ -224,6 +236,7 @@ class Page {
     order: (proxy, fault, start) => this.ask("POST", pathOf(proxy, "faults", fault, start ? "start" : "heal")),
     drop: (proxy, fault) => this.ask("DELETE", pathOf(proxy, "faults", fault)),
     add: (proxy) => this.form.open(this.proxies.find((each) => each.name === proxy)),
+    change: (proxy, fault) => this.form.open(this.proxies.find((each) => each.name === proxy), fault),
     heal: (proxy) => this.ask("POST", pathOf(proxy, "heal")),
     enable: (proxy, enabled) => this.ask("PATCH", pathOf(proxy), { enabled }),
     remove: (proxy) => this.ask("DELETE", pathOf(proxy)),
@@ -245,14 +258,10 @@ class Page {
     await this.soon();
   }
 
-  /** @param {string} proxy @param {string} toml @param {boolean} reopen */
-  async add(proxy, toml, reopen) {
-    if (reopen) await this.api.call("PATCH", pathOf(proxy), { enabled: false });
-    try {
-      await this.api.call("POST", pathOf(proxy, "faults"), toml);
-    } finally {
-      if (reopen) await this.api.call("PATCH", pathOf(proxy), { enabled: true });
-    }
+  /** @param {string} proxy @param {string | null} fault to be changed; null: a new one @param {string} toml */
+  async save(proxy, fault, toml) {
+    if (fault === null) await this.api.call("POST", pathOf(proxy, "faults"), toml);
+    else await this.api.call("PUT", pathOf(proxy, "faults", fault), toml);
     await this.soon();
   }
 
@@ -267,8 +276,11 @@ class Page {
     say($("stream"), live ? "live" : "not live: the journal cannot be followed; trying again");
     $("stream").className = live ? "passed" : "failed";
     document.body.dataset.stream = live ? "live" : "lost";
+    this.recalled = live ? new Set() : null;
     if (!live) return;
     // What has happened while we did not hear is in the journal.
+    this.journal.clear();
+    this.history().catch((error) => this.failed(error));
     const track = this.track;
     this.track = null;
     if (track) this.follow(track.proxy, track.ordinal);
@@ -278,7 +290,7 @@ class Page {
   failed(error, asked = false) {
     if (!(error instanceof Refused) && !(error instanceof TypeError)) throw error;
     this.stays = asked;
-    say($("trouble"), error instanceof Refused ? error.mistakes.join("\n") : "the server does not answer");
+    prose($("trouble"), error instanceof Refused ? error.mistakes.join("\n") : "the server does not answer");
     $("trouble").hidden = false;
     if (asked) setTimeout(() => (this.stays = false), 8000);
   }
@@ -326,7 +338,7 @@ class Page {
       this.pick(made.name);
       await this.soon();
     } catch (error) {
-      wrong.replaceChildren(...(error instanceof Refused ? error.mistakes : ["the server does not answer"]).map((each) => h("li", {}, each)));
+      proseList(wrong, error instanceof Refused ? error.mistakes : ["the server does not answer"]);
     }
   }
 }

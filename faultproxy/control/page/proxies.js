@@ -11,6 +11,7 @@ const SURE = 3000;
  *   order: (proxy: string, fault: string, start: boolean) => void,
  *   drop: (proxy: string, fault: string) => void,
  *   add: (proxy: string) => void,
+ *   change: (proxy: string, fault: any) => void,
  *   heal: (proxy: string) => void,
  *   enable: (proxy: string, enabled: boolean) => void,
  *   remove: (proxy: string) => void,
@@ -50,13 +51,16 @@ class FaultRow {
     this._fired = h("span", { class: "fired" });
     this._figures = h("span", { class: "muted figures" });
     this._state = h("span", { class: "state" });
+    this._fault = fault;
+    const change = button("✎", () => orders.change(proxy, this._fault), { class: "away change", "aria-label": `Change ${fault.name}`, title: "Change its figures" });
     const away = button("×", () => orders.drop(proxy, fault.name), { class: "away", "aria-label": `Take out ${fault.name}`, title: "Take it out" });
-    this.element = h("li", { class: "fault" }, this.toggle, h("div", {}, h("div", { class: "first" }, name, " ", this._kind, this._fired), this._figures, this._state), away);
+    this.element = h("li", { class: "fault" }, this.toggle, h("div", {}, h("div", { class: "first" }, name, " ", this._kind, this._fired), this._figures, this._state), h("div", { class: "acts" }, change, away));
   }
 
-  /** @param {any} fault @param {number} number its colour @param {string | undefined} ordered */
-  update(fault, number, ordered) {
-    const { on, words } = stateOf(fault, ordered);
+  /** @param {any} fault @param {number} number its colour */
+  update(fault, number) {
+    const { on, words } = stateOf(fault);
+    this._fault = fault;
     this._on = on;
     this.element.className = `fault f${number % 6}${fault.active ? " active" : ""}`;
     if (this.toggle.getAttribute("aria-checked") !== String(on)) this.toggle.setAttribute("aria-checked", String(on));
@@ -92,8 +96,8 @@ class Card {
     this.element = h("li", { class: "card" }, h("h3", {}, this.choose, this._badge), this._route, rate("c2s", "to server"), rate(/** @type {any} */ ("s2c"), "to client"), this._counts, this._list, this._message, tools);
   }
 
-  /** @param {any} state @param {Map<string, string>} ordered @param {boolean} chosen @param {(fault: string) => number} numberOf */
-  update(state, ordered, chosen, numberOf) {
+  /** @param {any} state @param {boolean} chosen @param {(fault: string) => number} numberOf */
+  update(state, chosen, numberOf) {
     this._enabled = state.enabled;
     this.element.classList.toggle("off", !state.enabled);
     this.element.classList.toggle("chosen", chosen);
@@ -119,7 +123,7 @@ class Card {
         this._faults.set(fault.name, row);
         this._list.append(row.element);
       }
-      row.update(fault, numberOf(fault.name), ordered.get(`${this.name}/${fault.name}`));
+      row.update(fault, numberOf(fault.name));
     }
   }
 

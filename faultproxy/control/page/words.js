@@ -28,6 +28,8 @@ function told(entry) {
   if (offset !== undefined) parts.push(`at ${offset}`);
   if (event === "connect") parts.push(`from ${entry.address}:${entry.port}`);
   if (event === "dialled") parts.push(entry.address);
+  if (entry.fault?.kind) parts.push(entry.fault.name); // added, or changed
+  if (event === "remove" && entry.fault) parts.push(entry.fault);
   if (event === "order") parts.push(`${entry.heal ? "heal" : "start"} ${entry.fault}`);
   if (event === "filtered") parts.push(`${entry.count} × by ${entry.fault}`);
   if (entry.side && event !== "filtered") parts.push(entry.side);
@@ -64,13 +66,21 @@ function ageOf(time) {
   return `${(time / 3600).toFixed(1)} h`;
 }
 
-/** What a fault is doing. @param {any} fault @param {string | undefined} ordered what was ordered last by hand: start or heal */
-function stateOf(fault, ordered) {
+/** What a fault is doing. @param {any} fault */
+function stateOf(fault) {
   const when = WHEN.filter((key) => fault.table[key] !== undefined);
-  if (fault.active) return { on: true, words: `acting in ${fault.active} place${fault.active === 1 ? "" : "s"}` };
-  if (ordered === "heal") return { on: false, words: "healed by hand" };
-  if (ordered === "start") return { on: true, words: "started, nothing to act on yet" };
-  if (fault.table.manual) return { on: false, words: fault.starts ? "healed" : "by hand" };
-  if (when.length) return { on: false, words: `waits for ${when.map((key) => key.replace(/_/g, " ")).join(", ")}` };
-  return { on: true, words: "from the start" };
+  switch (fault.state) {
+    case "active":
+      return { on: true, words: `active in ${fault.active} place${fault.active === 1 ? "" : "s"}` };
+    case "armed":
+      return { on: true, words: "armed: starts where a connection opens" };
+    case "resting":
+      return { on: false, words: "resting: healed by hand" };
+    case "waiting":
+      return { on: false, words: `waiting for ${when.length ? when.map((key) => key.replace(/_/g, " ")).join(", ") : "a hand"}` };
+    case "over":
+      return { on: false, words: "over: its time has passed" };
+    default:
+      return { on: false, words: fault.state };
+  }
 }

@@ -29,13 +29,20 @@ _RECORDS: WeakKeyDictionary[Post, Record] = WeakKeyDictionary()
 
 
 def record(post: Post) -> Record:
-    """What is known of a post, however it was made. Toxics whose fault somebody else has removed are forgotten here."""
+    """What is known of a post, however it was made. Toxics whose fault somebody else has removed are forgotten here, and those whose fault
+    somebody else has changed have its figures.
+    """
     found = _RECORDS.setdefault(post, Record(post.listen))
     found.bound = found.bound or post.enabled
     for toxic in list(found.toxics.values()):
         fault = toxic.fault()
-        if fault is not None and fault.name not in post.faults:
+        if fault is None:
+            continue
+        now = post.faults.get(fault.name)
+        if now is None or now.kind != fault.kind:
             del found.toxics[toxic.name]
+        else:
+            found.toxics[toxic.name] = toxic.as_in(now)
     return found
 
 

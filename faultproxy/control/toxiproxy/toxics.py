@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from faultproxy.core.events import Direction
@@ -32,6 +32,8 @@ class Kind:
     attributes: tuple[str, ...]
     table: Callable[[Attributes], dict[str, Any] | None]
     """None: such a toxic does nothing."""
+    figures: Callable[[Any], dict[str, int]] = lambda fault: {}
+    """The way back: the attributes as far as that fault of ours, of the kind that `table` names, tells them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,18 @@ class Toxic:
             return None
         whom = {} if self.toxicity == 1 else {"connections": {"share": self.toxicity}}
         return tables.fault({"name": self._fault_name(table["kind"]), "direction": self.direction} | table | whom)
+
+    def as_in(self, fault: Fault) -> Toxic:
+        """This toxic with the figures that its fault has by now, as far as a toxic has words for them."""
+        if fault == self.fault():
+            return self  # as written: zeros that mean something, figures above our bounds
+        direction = getattr(fault, "direction", self.direction)
+        stream = next((name for name, each in STREAMS.items() if each == direction and each != self.direction), self.stream)
+        whom = fault.connections
+        share = getattr(whom, "share", None) if whom != "all" else 1.0
+        figures = {**self.attributes, **KINDS[self.type].figures(fault)}
+        found = replace(self, stream=stream, toxicity=self.toxicity if share is None else share, attributes=figures)
+        return self if found.fault() is None else found  # of a toxic that does nothing nobody would know which fault it is
 
     def _fault_name(self, kind: str) -> str:
         # While a stall takes over from a rate, both are there. A tilde in a name is doubled, so no other toxic's fault is called that.
@@ -123,14 +137,23 @@ def _limit_data(given: Attributes) -> dict[str, Any]:
     return {"kind": "close", "allow": _bytes(given["bytes"]), "both_legs": True}
 
 
+def _rounded(fault: Any, unit: float, **keys: str) -> dict[str, int]:
+    # What our fault leaves open, such as a FIN that is held until it heals, no toxic can say.
+    return {name: round(value * unit) for name, key in keys.items() if (value := getattr(fault, key)) is not None}
+
+
+def _of_slice(fault: Any) -> dict[str, int]:
+    return _rounded(fault, 1, average_size="size", size_variation="variation") | _rounded(fault, 1e6, delay="interval")
+
+
 KINDS: dict[str, Kind] = {
-    "latency": Kind(("latency", "jitter"), _latency),
-    "bandwidth": Kind(("rate",), _bandwidth),
-    "slow_close": Kind(("delay",), _slow_close),
-    "timeout": Kind(("timeout",), _timeout),
-    "reset_peer": Kind(("timeout",), _reset_peer),
-    "slicer": Kind(("average_size", "size_variation", "delay"), _slicer),
-    "limit_data": Kind(("bytes",), _limit_data),
+    "latency": Kind(("latency", "jitter"), _latency, lambda fault: _rounded(fault, 1000, latency="delay", jitter="jitter")),
+    "bandwidth": Kind(("rate",), _bandwidth, lambda fault: _rounded(fault, 1 / 1000, rate="rate") if fault.kind == "bandwidth" else {}),
+    "slow_close": Kind(("delay",), _slow_close, lambda fault: _rounded(fault, 1000, delay="hold")),
+    "timeout": Kind(("timeout",), _timeout, lambda fault: {"timeout": 0} | _rounded(fault, 1000, timeout="ends_after")),
+    "reset_peer": Kind(("timeout",), _reset_peer, lambda fault: _rounded(fault, 1000, timeout="ends_after")),
+    "slicer": Kind(("average_size", "size_variation", "delay"), _slicer, _of_slice),
+    "limit_data": Kind(("bytes",), _limit_data, lambda fault: _rounded(fault, 1, bytes="allow")),
     "noop": Kind((), lambda given: None),
 }
 """Every type of toxic. `down` is none: a proxy is disabled instead."""

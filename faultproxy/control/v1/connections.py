@@ -39,9 +39,13 @@ def _legs(post: Post, ordinal: int) -> dict[str, dict[str, int | str]]:
     if post.proxy is None:
         return {}
     try:
-        return {side: info._asdict() for side, info in insight.legs(post.proxy, ordinal).items()}
+        found: dict[str, dict[str, int | str]] = {side: info._asdict() for side, info in insight.legs(post.proxy, ordinal).items()}
     except (KeyError, CapabilityError):
         return {}
+    for side, waiting in insight.queues(post.proxy, ordinal).items():
+        if side in found:
+            found[side] |= {"receive_queue": waiting.receive, "send_queue": waiting.send}
+    return found
 
 
 def _clock(post: Post) -> float:

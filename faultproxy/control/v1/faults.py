@@ -10,7 +10,7 @@ from faultproxy.control.errors import Unknown
 from faultproxy.control.post import Post
 from faultproxy.control.v1 import reading
 from faultproxy.control.v1.models import FAULT_MARK, Faults, FaultState, Kinds, Table, faults_of, kinds
-from faultproxy.control.v1.parts import FaultName, Here, Which, body_of, sent
+from faultproxy.control.v1.parts import Control, FaultName, Here, Which, body_of, sent
 from faultproxy.errors import ScenarioError
 from faultproxy.faults.base import Fault
 from faultproxy.scenario import Scenario
@@ -40,7 +40,7 @@ async def list_faults(post: Which) -> Faults:
 async def add_faults(here: Here, post: Which, request: Request) -> Faults:
     """Add a fault, behind the others, or all those of a scenario that concern this proxy. All are added, or none.
 
-    Connections that are open are concerned too. Packet faults: only while the proxy is disabled; their taps are set up with a connection.
+    Connections that are open are concerned too, by packet faults as by all others.
     """
     body = await sent(request)
     left_out: list[str] = []
@@ -73,13 +73,21 @@ async def get_fault(post: Which, fault: FaultName) -> FaultState:
 @router.patch("/proxies/{proxy}/faults/{fault}")
 async def change_fault(here: Here, post: Which, fault: FaultName, change: Annotated[Table, Body()]) -> FaultState:
     """Give it other figures: the keys that are sent; null takes one back to its default. Nothing that it holds is released early."""
-    before = _known(post, fault)
-    table = {key: value for key, value in (before.table() | change).items() if value is not None}
-    if table.get("name") != fault or table.get("kind") != before.kind:
-        raise ScenarioError("name, kind: these stay; delete the fault, and add another")
-    (after,) = reading.faults([table], here.limits, beside=[name for name in post.faults if name != fault])
-    post.change(after)
-    return _state(post, fault)
+    table = {key: value for key, value in (_known(post, fault).table() | change).items() if value is not None}
+    return _given(here, post, fault, table)
+
+
+@router.put("/proxies/{proxy}/faults/{fault}", openapi_extra=body_of({"type": "object", FAULT_MARK: True}, _SCENARIO))
+async def replace_fault(here: Here, post: Which, fault: FaultName, request: Request) -> FaultState:
+    """Give it this table: as `PATCH`, but what is left out goes back to its default. In TOML it is the one fault of a scenario."""
+    body = await sent(request)
+    _known(post, fault)
+    if not isinstance(body, str) and "fault" not in body:
+        return _given(here, post, fault, body)
+    tables = [_own(each) for each in (await here.scenario(body)).faults]
+    if len(tables) != 1:
+        raise ScenarioError(f"it has {len(tables)} faults, and one is changed: send that one alone")
+    return _given(here, post, fault, tables[0])
 
 
 @router.delete("/proxies/{proxy}/faults/{fault}", status_code=204)
@@ -114,6 +122,14 @@ async def heal_all(post: Which) -> Faults:
     return faults_of(post)
 
 
+def _given(here: Control, post: Post, name: str, table: dict[str, Any]) -> FaultState:
+    if table.get("name", table.get("kind")) != name or table.get("kind") != _known(post, name).kind:
+        raise ScenarioError("name, kind: these stay; delete the fault, and add another")
+    (after,) = reading.faults([table], here.limits, beside=[each for each in post.faults if each != name])
+    post.change(after)
+    return _state(post, name)
+
+
 def _known(post: Post, name: str) -> Fault:
     if name not in post.faults:
         raise Unknown(f"proxy {post.name!r} has no fault {name!r}")
@@ -122,7 +138,7 @@ def _known(post: Post, name: str) -> Fault:
 
 def _state(post: Post, name: str) -> FaultState:
     fault = _known(post, name)
-    return FaultState.of(fault, next((stats for stats in post.stats if stats.name == name), None))
+    return FaultState.of(post, fault, next((stats for stats in post.stats if stats.name == name), None))
 
 
 def _own(fault: Fault) -> dict[str, Any]:

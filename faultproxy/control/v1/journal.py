@@ -14,7 +14,10 @@ from faultproxy.control.v1.stream import Events, Source, described
 from faultproxy.core.journal import Entry
 
 router = APIRouter(tags=["journal"])
-ABOUT = "an event `entry` for each entry of the journal; `lost`, with a count, stands for those that were not taken in time"
+ABOUT = (
+    "an event `entry` for each entry of the journal; `lost`, with a count, stands for those that were not taken in time; `dropped` is the "
+    "last of all, where nothing was taken for 30 s"
+)
 
 
 @router.get("/journal", response_class=Response, responses=described(ABOUT))
@@ -36,9 +39,12 @@ async def follow_journal(here: Here, proxy: Annotated[str | None, Query(max_leng
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def get_journal(post: Which) -> PlainTextResponse:
+async def get_journal(
+    post: Which, newest: Annotated[int | None, Query(ge=1, le=2**31, description="no more than so many entries")] = None
+) -> PlainTextResponse:
     """The header and the newest 10,000 entries since the proxy was enabled, one JSON object a line. If it is whole, it can be replayed."""
-    return PlainTextResponse("".join(f"{line}\n" for line in post.journal()))
+    header, entries = (found := post.journal())[:1], found[1:]
+    return PlainTextResponse("".join(f"{line}\n" for line in [*header, *(entries if newest is None else entries[-newest:])]))
 
 
 async def _named(entries: AsyncIterator[Entry]) -> Source:

@@ -11,7 +11,7 @@ from faultproxy.control.fleet import open_fleet
 from faultproxy.control.toxiproxy import populate
 from faultproxy.control.toxiproxy.orders import add_toxic
 from tests.control.toxiproxy.conftest import ANYWHERE, Api
-from tests.live.rig import End, holds, timed
+from tests.live.rig import End, holds, timed, until
 
 pytestmark = pytest.mark.live
 
@@ -52,12 +52,12 @@ async def test_latency_does_not_delay_the_end(api: Api) -> None:
 
 @pytest.mark.parametrize("change", ["patch", "patch to nothing", "delete", "add another", "reset"])
 async def test_whatever_is_changed_nothing_in_flight_is_released_early(api: Api, change: str) -> None:
-    await api.proxy()
+    post = await api.proxy()
     path = await api.toxic("latency", latency=500)
     client, server = await api.connect()
     began = trio.current_time()
     await server.send(b"early")
-    await trio.sleep(0.1)
+    await until(lambda: post.snapshot().held == len(b"early"), "the bytes in the proxy")
     match change:
         case "patch":
             await api.go("PATCH", path, {"attributes": {"latency": 1}})

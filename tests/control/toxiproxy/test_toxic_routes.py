@@ -183,6 +183,29 @@ async def test_a_toxic_whose_fault_somebody_else_removed_is_gone(api: Api) -> No
     await api.toxic("latency", latency=1)
 
 
+async def test_a_toxic_whose_fault_somebody_else_changed_shows_the_new_figures(api: Api) -> None:
+    post = await api.proxy()
+    changes: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, int]]] = [
+        ("latency", {"latency": 10}, {"delay": "200ms", "jitter": "50ms"}, {"latency": 200, "jitter": 50}),
+        ("bandwidth", {"rate": 10}, {"rate": "32kB/s"}, {"rate": 32}),
+        ("slow_close", {"delay": 10}, {"hold": "1.5s"}, {"delay": 1500}),
+        ("timeout", {"timeout": 60_000}, {"ends_after": None}, {"timeout": 0}),
+        ("slicer", {"average_size": 9}, {"size": "100B", "interval": "20us"}, {"average_size": 100, "size_variation": 0, "delay": 20}),
+        ("limit_data", {"bytes": 9}, {"allow": "1KiB", "lasts": "5s"}, {"bytes": 1024}),
+    ]
+    for type_, before, keys, after in changes:
+        path = await api.toxic(type_, name=type_, **before)
+        table = {key: value for key, value in (post.faults[type_].table() | keys).items() if value is not None}
+        post.change(tables.fault(table | {"connections": {"share": 0.5}}))
+        shown = await api.get(path)
+        assert (shown["attributes"], shown["toxicity"], shown["stream"]) == (after, 0.5, "downstream")
+        assert (await api.go("PATCH", path, {"toxicity": 1})).json["attributes"] == after
+    post.change(tables.fault({"kind": "latency", "name": "latency", "delay": "1s", "direction": "c2s"}))
+    assert (await api.get(TOXICS))[0] == {
+        "attributes": {"latency": 1000, "jitter": 0}, "name": "latency", "type": "latency", "stream": "upstream", "toxicity": 1,
+    }  # fmt: skip
+
+
 async def test_there_are_only_so_many(api: Api) -> None:
     post = await api.proxy()
     for number in range(100):
