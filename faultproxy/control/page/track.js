@@ -7,6 +7,8 @@
 /** Marks kept of a connection, the newest; as many more are taken before the oldest go. */
 const MARKS = 3000;
 const SPARE = 500;
+/** Seconds for which it is known when bytes were drawn: a look at the counters is taken up later than it was made. */
+const LATELY = 5;
 /** Bands kept, and resends. */
 const BANDS = 300;
 const RESENDS = 40;
@@ -46,6 +48,8 @@ class Track {
     this.version = 0;
     /** Bytes drawn, by their way: "cp", "ps", "sp", "pc". @type {Record<string, number>} */
     this._drawn = {};
+    /** Those of them that were drawn lately. @type {Record<string, {time: number, size: number}[]>} */
+    this._lately = {};
     /** The highest sequence number seen, by tap. @type {Record<string, number>} */
     this._highest = {};
     /** The kernel's counters at the last look, by side. @type {Record<string, any>} */
@@ -139,16 +143,21 @@ class Track {
   _arrived(time, entry) {
     const from = ENDS[entry.direction][0];
     const way = `${from}p`;
-    const end = entry.offset + entry.size;
-    if (end <= (this._drawn[way] ?? 0)) return;
-    this._drawn[way] = end;
+    const drawn = this._drawn[way] ?? 0;
+    const more = entry.offset + entry.size - drawn;
+    if (more <= 0) return;
+    const before = Math.max(entry.offset - drawn, 0);
+    // What came before any fault acted, the journal does not tell; it is not of this moment, so that no look has to be reminded of it.
+    if (before && this._counted) this._mark(time, from, "p", "data", { size: before, seq: drawn + 1, note: "no fault has met it" });
+    this._drawn[way] = drawn + before;
+    this._draw(way, time, more - before);
     this._mark(time, from, "p", "data", { size: entry.size, seq: entry.offset + 1 });
   }
 
   /** Bytes go on. @param {number} time @param {any} action @param {any[]} fired */
   _passed(time, action, fired) {
     const to = ENDS[action.direction][1];
-    this._drawn[`p${to}`] = (this._drawn[`p${to}`] ?? 0) + action.size;
+    this._draw(`p${to}`, time, action.size);
     this._mark(time, "p", to, "data", { size: action.size, ...this._because(fired, action.direction) });
   }
 
@@ -164,8 +173,7 @@ class Track {
     const [from, to] = ends;
     if (segment.again) this._sentAgain(entry.time - 1e-4, to, segment.again);
     if (resent && from !== "p") this._note(entry.time, from, segment.seq, entry.size);
-    const way = from + to;
-    if (entry.size && !resent && !lost) this._drawn[way] = (this._drawn[way] ?? 0) + entry.size;
+    if (entry.size && !resent && !lost) this._draw(from + to, entry.time, entry.size);
     this._mark(entry.time, from, to, kindOf(segment, entry.size, resent), { size: entry.size, lost, ...this._because(fired) });
   }
 
@@ -202,24 +210,32 @@ class Track {
     this.version++;
     const { client, server } = state.legs;
     const when = (/** @type {any} */ leg, /** @type {string} */ key) => Math.max(time - (leg?.[key] ?? 0) / 1000 - TICK, this._looked);
-    this._grown(when(client, "last_data_recv"), "c", "p", state.c2s);
-    if (server) this._grown(when(server, "last_data_sent"), "p", "s", server.bytes_sent - server.bytes_retrans);
-    this._grown(when(server, "last_data_recv"), "s", "p", state.s2c);
-    if (client) this._grown(when(client, "last_data_sent"), "p", "c", client.bytes_sent - client.bytes_retrans);
+    this._grown(time, when(client, "last_data_recv"), "c", "p", state.c2s);
+    if (server) this._grown(time, when(server, "last_data_sent"), "p", "s", server.bytes_sent - server.bytes_retrans);
+    this._grown(time, when(server, "last_data_recv"), "s", "p", state.s2c);
+    if (client) this._grown(time, when(client, "last_data_sent"), "p", "c", client.bytes_sent - client.bytes_retrans);
     this._counted = true;
     this._looked = time;
     for (const side of ["client", "server"]) if (state.legs[side]) this._compare(time, side, state.legs[side]);
     for (const name of state.active) this._started(time, name);
   }
 
-  /** @param {number} time @param {string} from @param {string} to @param {number} total */
-  _grown(time, from, to, total) {
+  /** @param {number} looked @param {number} time when there was data last @param {string} from @param {string} to @param {number} total */
+  _grown(looked, time, from, to, total) {
     const way = from + to;
-    const more = total - (this._drawn[way] ?? 0);
+    let more = total - (this._drawn[way] ?? 0);
+    for (const each of this._lately[way] ?? []) if (each.time > looked) more += each.size;
     if (more <= 0) return;
     // What went before we looked is no news of this moment.
     if (this._counted) this._mark(time, from, to, "data", { size: more, seq: total - more + 1, note: "read off the counters" });
-    this._drawn[way] = total;
+    this._draw(way, time, more);
+  }
+
+  /** Bytes are drawn. @param {string} way @param {number} time @param {number} size */
+  _draw(way, time, size) {
+    this._drawn[way] = (this._drawn[way] ?? 0) + size;
+    const lately = (this._lately[way] = (this._lately[way] ?? []).filter((each) => each.time > time - LATELY));
+    lately.push({ time, size });
   }
 
   /** @param {number} time @param {string} side @param {any} leg */
