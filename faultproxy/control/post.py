@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import trio
@@ -15,7 +16,7 @@ from faultproxy.core.connection import Connection
 from faultproxy.core.journal import Entries, Entry, Header, text
 from faultproxy.core.plan import Sockets
 from faultproxy.core.run import FaultStats, Happening
-from faultproxy.errors import FaultproxyError, ScenarioError
+from faultproxy.errors import CapabilityError, FaultproxyError, ScenarioError
 from faultproxy.faults.base import Fault
 from faultproxy.net import addresses
 from faultproxy.net.proxy import Proxy, Row, Snapshot, mechanisms
@@ -111,23 +112,21 @@ class Post:
                 addresses.parse(after[0], "listen")
                 self.listen, self.upstream = after
                 return
-            old = (self.proxy, self._scope, self._ended)
+            scope, ended = self._scope, self._ended
             other = addresses.parse(after[0], "listen").port != addresses.parse(before[0]).port
             if not other:  # one port cannot be bound twice: the old one has to go first
                 await self._stop()
             self.listen, self.upstream = after
             try:
                 await self._start()
-            except FaultproxyError:
+            except BaseException as error:
                 self.listen, self.upstream = before
-                if other:
-                    self.proxy, self._scope, self._ended = old
-                else:
+                if not other and isinstance(error, FaultproxyError):
                     await self._start()
                 raise
             if other:
-                old[1].cancel()
-                await old[2].wait()
+                scope.cancel()
+                await ended.wait()
 
     def _usable(self) -> None:
         if self._retired:
@@ -175,9 +174,15 @@ class Post:
         )
         scope, ended = trio.CancelScope(), trio.Event()
         await self._nursery.start(self._serve, proxy, scope, ended)
+        try:
+            self._catch_up(proxy, faults)
+        except BaseException:
+            scope.cancel()
+            with trio.CancelScope(shield=True):
+                await ended.wait()
+            raise
         self.proxy, self._scope, self._ended = proxy, scope, ended
         self.listen = proxy.address
-        self._catch_up(proxy, faults)
         self._turned()
 
     def _catch_up(self, proxy: Proxy, before: Mapping[str, Fault]) -> None:
@@ -224,14 +229,15 @@ class Post:
     # ------------------------------------------------------------ the faults
 
     def add(self, fault: Fault) -> None:
-        """A fault behind all others, for connections that are open too. Raises Taken, Bounded; Unfit: it acts on segments."""
+        """A fault behind all others, for connections that are open too. Raises Taken, Bounded; Unfit: segments cannot be touched here."""
         if fault.name in self.faults:
             raise Taken(f"{self.name} has a fault called {fault.name!r} already: give yours another name")
         if len(self.faults) >= FAULTS:
             raise Bounded(f"{self.name} has {FAULTS} faults already: remove one")
-        self._live(fault)
+        self._check(fault)
         if self.proxy is not None:
-            self.proxy.add(fault.plan(), fault.table())
+            with _capable(fault):
+                self.proxy.add(fault.plan(), fault.table())
         self.faults[fault.name] = fault
 
     def change(self, fault: Fault) -> None:
@@ -239,9 +245,10 @@ class Post:
         directions, it is a new one: the old one heals, and this one stands behind all others. Raises Unknown, Unfit.
         """
         self._fault(fault.name)
-        self._live(fault)
+        self._check(fault)
         if self.proxy is not None:
-            self._exchange(self.proxy, fault)
+            with _capable(fault):
+                self._exchange(self.proxy, fault)
         self.faults[fault.name] = fault
 
     def _exchange(self, proxy: Proxy, fault: Fault) -> None:
@@ -254,9 +261,8 @@ class Post:
             self.faults[fault.name] = fault
 
     def remove(self, name: str, *, drain: bool = False) -> None:
-        """Heals a fault and takes it out; with `drain`, what it holds until a certain time keeps that time. Raises Unknown, Unfit."""
-        fault = self._fault(name)
-        self._live(fault)
+        """Heals a fault and takes it out; with `drain`, bytes that it holds until a certain time keep that time. Raises Unknown."""
+        self._check(self._fault(name), goes=True)
         if self.proxy is not None:
             self.proxy.remove(name, drain=drain)
         del self.faults[name]
@@ -271,12 +277,10 @@ class Post:
         for name in self.faults:
             self._listening().order(name, heal=True)
 
-    def _live(self, fault: Fault) -> None:
-        if fault.plane == "packet" and (self.proxy is not None or self._lock.locked()):  # it listens, or is about to
-            raise Unfit(
-                f"{fault.name!r} acts on segments, and where those are met is set up before a connection opens: "
-                "disable the proxy first, or give the fault when the proxy is created, with manual = true"
-            )
+    def _check(self, fault: Fault, *, goes: bool = False) -> None:
+        """Raises Unfit for a fault that cannot be here; `goes`: that cannot be taken away."""
+        if not goes and fault.plane == "packet" and any(address.startswith("unix:") for address in (self.listen, self.upstream)):
+            raise Unfit(f"{fault.name!r} acts on segments, and a unix socket has none: it needs TCP on both legs")
 
     def _fault(self, name: str) -> Fault:
         if name not in self.faults:
@@ -316,6 +320,17 @@ class Post:
         if self.proxy is None:
             raise Unfit(f"{self.name} does not listen: enable it first")
         return self.proxy
+
+
+@contextmanager
+def _capable(fault: Fault) -> Iterator[None]:
+    # Where packet faults cannot run, the kernel's reason is the caller's answer.
+    try:
+        yield
+    except CapabilityError as error:
+        raise Unfit(f"{fault.name!r} cannot act on segments here: {error}") from error
+    except OSError as error:
+        raise Unfit(f"{fault.name!r} cannot act on segments now, because the kernel refuses it: {error}") from error
 
 
 def _address(upstream: str) -> addresses.Address:

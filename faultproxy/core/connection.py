@@ -10,24 +10,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 
 from faultproxy.core import events as ev
-from faultproxy.core.actions import Action, CloseLeg, Filter, Fired, Healed, Pause, ResetLeg, Resume, Send, SendFin, Started
-from faultproxy.core.closing import Leg, is_done
-from faultproxy.core.events import DIRECTIONS, FLOW, FROM, SIDES, SINK, SOURCE, TO, Direction, Hit, Side
+from faultproxy.core.actions import Action, Fired, Healed, Started
+from faultproxy.core.connection_outlets import Outlets
+from faultproxy.core.events import DIRECTIONS, FLOW, FROM, SOURCE, Direction, Hit, Side
 from faultproxy.core.limits import LASTS, Budget
 from faultproxy.core.lives import Lives
 from faultproxy.core.mechanism import by
 from faultproxy.core.packet_side import PacketSide
-from faultproxy.core.pipe import AFTER_FIN, Pipe
+from faultproxy.core.pipe import AFTER_FIN
 from faultproxy.core.plan import Chances, Dial, FaultPlan, Peer, Shared, Sockets
-from faultproxy.core.stage import Act, Chunk, Close, Fin, Item, Rst
+from faultproxy.core.stage import Chunk, Close, Fin, Rst
 from faultproxy.core.timeline import OnFin
 from faultproxy.core.triggers import LocalFault, Triggers
 
 
-class Connection:
+class Connection(Outlets):
     """One connection. `chances` gives the stream of a (direction or purpose, fault); `shared` what a fault shares with all connections."""
 
     def __init__(
@@ -41,24 +40,14 @@ class Connection:
         clock_start: float = 0.0,
         budget: Budget | None = None,
     ) -> None:
+        super().__init__(budget or Budget())
         self.ordinal = ordinal
         self.peer = peer
-        self.over = False
-        self.epoch = 0
-        """Rises whenever an answer of `quiet_until` or `busy`, or `over`, may have changed."""
-        self._actions: list[Action] = []
         self._faults = {plan.name: LocalFault(plan, chances["", plan.name]) for plan in plans}
         self._triggers = Triggers(self._faults.values())
         self._clock_start = clock_start
-        self._legs: dict[Side, Leg] = {"client": Leg(), "server": Leg()}
-        self._early: list[Action] | None = []
-        self._paused: dict[Direction, bool] = {"c2s": False, "s2c": False}
         self._deadline: float | None = None
         self._lives = Lives(self._faults.values(), self._start, self._healed)
-        budget = budget or Budget()
-        self._pipes: dict[Direction, Pipe] = {
-            direction: Pipe((), partial(self._emit, direction), partial(self._report, direction), budget) for direction in DIRECTIONS
-        }
         for plan in plans:
             for direction, stage in plan.stages(chances, shared):
                 self._pipes[direction].add(plan.name, stage)
@@ -119,18 +108,22 @@ class Connection:
         return self._settled(now)
 
     def join(self, plan: FaultPlan, chances: Chances, shared: Shared, now: float) -> list[Action]:
-        """A fault is added behind all others (none of segments: their taps are set up as the connection opens)."""
+        """A fault is added behind all others."""
         self.handle(ev.Timer(), now)
-        fault = self._faults[plan.name] = LocalFault(plan, chances["", plan.name])
+        fault = self._faults[plan.name] = LocalFault(plan, chances["", plan.name], "added")
         for direction, stage in plan.stages(chances, shared):
             self._pipes[direction].add(plan.name, stage)
+        if plan.packet is not None:
+            if self.packets is None:
+                self.packets = PacketSide((), {}, self._say)
+            self.packets.add(fault, chances)
         self._triggers.add(fault)
         self._lives.join(fault, now, self._clock_start)
         self.epoch += 1
         return self._settled(now)
 
     def leave(self, name: str, why: str, now: float, drain: bool = False) -> list[Action]:
-        """A fault (none of segments) heals and is taken out. `drain`: what it holds until a certain time keeps that time."""
+        """A fault heals and is taken out. `drain`: bytes that it holds until a certain time keep that time."""
         self.handle(ev.Timer(), now)
         fault = self._faults.pop(name)
         for pipe in self._pipes.values() if drain else ():
@@ -139,15 +132,22 @@ class Connection:
         self._triggers.remove(fault)
         for pipe in self._pipes.values():
             pipe.remove(name)
+        if self.packets is not None:
+            self.packets.remove(fault)
+            if self.packets.empty:
+                self.packets = None
         self.epoch += 1
         return self._settled(now)
 
     def change(self, plan: FaultPlan, chances: Chances, shared: Shared, now: float) -> list[Action]:
-        """A fault (none of segments) goes on with other figures, and keeps what it holds; when it acts, and where, is as before."""
+        """A fault goes on with other figures, and keeps what it holds; when it acts, and where, is as before."""
         self.handle(ev.Timer(), now)
-        self._faults[plan.name].plan = plan
+        fault = self._faults[plan.name]
+        before, fault.plan = fault.plan, plan
         for direction, stage in plan.stages(chances, shared):
             self._pipes[direction].change(plan.name, stage, now)
+        if self.packets is not None:
+            self.packets.change(fault, before, chances, now, self._is_gone)
         self.epoch += 1
         return self._settled(now)
 
@@ -185,6 +185,8 @@ class Connection:
         match event:
             case ev.Filtered() if self.packets is not None:
                 self.packets.filtered(event)
+            case ev.Standing() if self.packets is not None:
+                self.packets.stands(event, now)
             case ev.Eof(direction, offset):
                 self._eof(direction, offset, now)
             case ev.PeerReset(side):
@@ -291,54 +293,7 @@ class Connection:
         for direction in DIRECTIONS:
             self._pipes[direction].heal(name, now)
 
-    def _is_gone(self, side: Side) -> bool:
-        return self._legs[side].gone
-
     # -------------------------------------------------------------- outcome
-
-    def _report(self, direction: Direction, fault: str, act: Act) -> None:
-        self._actions.append(Fired(fault, act.what, direction, act.offset, act.size))
-
-    def _say(self, action: Action) -> None:
-        # What is for the server's socket waits until there is one.
-        self._do(action.side if isinstance(action, Filter) else "client", action)
-
-    def _emit(self, direction: Direction, item: Item) -> None:
-        sink = SINK[direction]
-        leg = self._legs[sink]
-        if leg.gone:
-            return
-        match item:
-            case Chunk():
-                self._do(sink, Send(direction, item.data, item.injected))
-            case Fin():
-                self.epoch += 1
-                leg.sent_fin = True
-                self._do(sink, SendFin(direction))
-            case Rst():
-                self._end_leg(sink, ResetLeg(sink))
-            case Close(linger, both):
-                for side in (sink, SOURCE[direction]) if both else (sink,):
-                    self._end_leg(side, CloseLeg(side, linger))
-            case _:  # Broken: bytes are missing, and both ends must know
-                for side in SIDES:
-                    self._end_leg(side, ResetLeg(side))
-
-    def _do(self, side: Side, action: Action) -> None:
-        if side == "server" and self._early is not None:
-            self._early.append(action)
-        else:
-            self._actions.append(action)
-
-    def _end_leg(self, side: Side, action: Action) -> None:
-        if not self._legs[side].gone:
-            self._do(side, action)
-            self._leg_gone(side)
-
-    def _leg_gone(self, side: Side) -> None:
-        self._legs[side].gone = True
-        self.epoch += 1
-        self._pipes[TO[side]].discard()
 
     def _settled(self, now: float) -> list[Action]:
         self._set_deadline()
@@ -353,12 +308,6 @@ class Connection:
         elif now >= self._lasts_until or self.packets is None or not self.packets.matter:
             self._let_go(now)
         return self._actions
-
-    def _close_finished_legs(self) -> None:
-        for side in SIDES:
-            if is_done(side, self._legs, self._pipes[TO[side]]):
-                self._end_leg(side, CloseLeg(side))
-        self.over = self.over or (self._legs["client"].gone and self._legs["server"].gone)
 
     def _end(self, now: float) -> None:
         for pipe in self._pipes.values():
@@ -382,18 +331,19 @@ class Connection:
         self.epoch += 1
         self._deadline = None
 
-    def _flow(self) -> None:
-        for direction in DIRECTIONS:
-            leg = self._legs[SOURCE[direction]]
-            if leg.gone or leg.got_fin:
-                continue
-            paused = not self._pipes[direction].reading
-            if paused != self._paused[direction]:
-                self._paused[direction] = paused
-                self._actions.append(Pause(direction) if paused else Resume(direction))
-
     def _set_deadline(self) -> None:
-        asked = [self._lives.deadline(), self._pipes["c2s"].deadline(), self._pipes["s2c"].deadline()]
+        # Asked for every segment that is met, and for all that is read where a fault acts: hence no list and no min().
+        earliest = self._lives.deadline()
+        other = self._pipes["c2s"].deadline()
+        if other is not None and (earliest is None or other < earliest):
+            earliest = other
+        other = self._pipes["s2c"].deadline()
+        if other is not None and (earliest is None or other < earliest):
+            earliest = other
         if self.packets is not None:
-            asked += [self.packets.deadline(), self._lasts_until if self.lasting else None]
-        self._deadline = min([each for each in asked if each is not None], default=None)
+            other = self.packets.deadline()
+            if other is not None and (earliest is None or other < earliest):
+                earliest = other
+            if self.lasting and (earliest is None or self._lasts_until < earliest):
+                earliest = self._lasts_until
+        self._deadline = earliest

@@ -27,6 +27,7 @@ Tap = Literal["from_client", "to_client", "from_server", "to_server", "c2s", "s2
 in one of its directions."""
 
 TAPS: tuple[Tap, ...] = ("from_client", "to_client", "from_server", "to_server", "c2s", "s2c")
+INTERCEPTED: tuple[Tap, Tap] = ("c2s", "s2c")
 LEGS: tuple[tuple[Tap, Tap], ...] = (("from_client", "to_client"), ("from_server", "to_server"), ("c2s", "s2c"))
 """The taps of each TCP connection, the two ways of it."""
 SENDER: dict[Tap, Side | None] = {
@@ -149,6 +150,25 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Segments of a leg that has been open for a while are going to be met: how it stands, as this machine's kernel knows it.
+
+    `packet` is the acknowledgement that it would send now, at `tap` (to_client or to_server). `begun` is the number of its own SYN and
+    `begun_back` of the peer's, `unacked` its first byte that is not acknowledged, `window_back` the window that the peer has announced;
+    `scale` and `scale_back` are by how many bits windows are scaled, -1 where that was not agreed on.
+    """
+
+    tap: Tap
+    packet: Packet
+    begun: int
+    begun_back: int
+    unacked: int
+    window_back: int
+    scale: int
+    scale_back: int
+
+
+@dataclass(frozen=True, slots=True)
 class Filtered:
     """The socket filter of `fault` has dropped `count` more segments that came from `side`."""
 
@@ -162,4 +182,4 @@ class Forgotten:
     """Nobody can follow the connection any longer: everything heals, and a heal starts nothing."""
 
 
-Event = Forgotten | Seen | Noted | Filtered | Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Timer | Order | RunEnds
+Event = Forgotten | Seen | Noted | Standing | Filtered | Dialled | DialFailed | Data | Eof | PeerReset | Waiting | Timer | Order | RunEnds

@@ -170,7 +170,7 @@ def happening(what: Happening) -> Entry:
         elif item.name == "matched":
             if value:
                 entry["matched"] = list(value)
-        elif item.name in ("ref", "by_hand", "drain", "orderly"):
+        elif item.name in ("ref", "by_hand", "drain", "orderly", "filtered"):
             if value is not None and value is not False:
                 entry[item.name] = value
         elif item.name == "hits":

@@ -17,6 +17,8 @@ from faultproxy.core.plan import Peer, Sockets
 MOST_PAYLOAD = 2**20
 """No payload of a segment, bundles included, comes near it."""
 
+_STANDING = ("begun", "begun_back", "unacked", "window_back", "scale", "scale_back")
+
 
 def parse(line: str) -> Entry:
     """One line."""
@@ -93,6 +95,9 @@ def event(name: str, entry: Entry, faults: Set[str]) -> ev.Event:
             return ev.Seen(_tap(entry), packet, tuple(fault({"fault": name}, faults) for name in matched), packet.ref)
         case "noted":
             return ev.Noted(_tap(entry), _packet(entry))
+        case "standing":
+            numbers = {key: get(entry, key, int) for key in _STANDING}
+            return ev.Standing(_tap(entry), _packet(entry), **numbers)
         case "filtered":
             return ev.Filtered(fault(entry, faults), _side(entry), _count(entry, "count"))
     raise ValueError(f"unknown event {name!r}")

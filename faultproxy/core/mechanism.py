@@ -25,6 +25,24 @@ def choose(plans: Sequence[FaultPlan], *, filters: bool) -> tuple[FaultPlan, ...
     return tuple(replace(plan, filtered=True) if _filterable(plan, taps) else plan for plan in plans)
 
 
+def means(plan: FaultPlan, others: Sequence[FaultPlan], *, filters: bool) -> FaultPlan:
+    """The plan of a fault that comes behind `others`, or stands among them with other figures, with its means chosen."""
+    return choose((*(other for other in others if other.name != plan.name), plan), filters=filters)[-1]
+
+
+def crowded_out(plans: Sequence[FaultPlan], newcomer: FaultPlan) -> tuple[FaultPlan, ...]:
+    """Those of `plans` that a filter carries out and that stand at a tap of `newcomer`, as plans for the queue.
+
+    A segment meets the queue before it meets a filter, and so would meet the newcomer before a fault that stands before it.
+    """
+    taps = set(newcomer.packet.taps) if newcomer.packet is not None else set()
+    return tuple(
+        replace(plan, filtered=False)
+        for plan in plans
+        if plan.filtered and plan.name != newcomer.name and plan.packet is not None and taps.intersection(plan.packet.taps)
+    )
+
+
 def _filterable(plan: FaultPlan, taps: Counter[str]) -> bool:
     # It begins when the connection is open for sure, and alone at its taps: the queue comes before a filter, whatever the file's order.
     packet = plan.packet

@@ -2,42 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from faultproxy.core.actions import Action, Filter, Fired
-from faultproxy.core.events import FROM, LEGS, SENDER, Filtered, Seen, Side, Tap
+from faultproxy.core.events import FROM, INTERCEPTED, SENDER, Filtered, Seen, Side, Standing, Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.packets import Packets
 from faultproxy.core.pipe import AFTER_FIN
-from faultproxy.core.rng import Chance
+from faultproxy.core.plan import Chances, FaultPlan
 from faultproxy.core.shape import FIN
 from faultproxy.core.timeline import OnFin
 from faultproxy.core.triggers import LocalFault
 
-_INTERCEPTED: tuple[Tap, Tap] = ("c2s", "s2c")
+Gone = Callable[[Side], bool]
+"""Whether the leg to that side has ended."""
 
 
 class PacketSide:
     """The packet faults of a connection. `emit` takes what they decide."""
 
-    def __init__(self, faults: Iterable[LocalFault], chances: Mapping[tuple[str, str], Chance], emit: Callable[[Action], None]) -> None:
-        self._faults = [fault for fault in faults if fault.plan.packet is not None]
-        self._queued = [fault for fault in self._faults if not fault.plan.filtered]
+    def __init__(self, faults: Iterable[LocalFault], chances: Chances, emit: Callable[[Action], None]) -> None:
+        self._faults: list[LocalFault] = []
+        self._queued: list[LocalFault] = []
         self._emit = emit
-        plans = [(fault.plan.name, fault.plan.packet) for fault in self._queued if fault.plan.packet is not None]
-        self._packets = Packets(plans, chances, emit)
-        taps = {tap for _, plan in plans for tap in plan.taps}
-        backs = {tap for _, plan in plans if plan.back for leg in LEGS if set(leg) & set(plan.taps) for tap in leg}
-        self.intercepted = bool(taps & set(_INTERCEPTED))
-        """Its segments are not the proxy's own: it has no socket in the connection."""
-        own = _INTERCEPTED if self.intercepted else tuple(tap for tap in SENDER if tap not in _INTERCEPTED)
-        fins = {tap for fault in self._queued if isinstance(fault.trigger, OnFin) for tap in own if SENDER[tap] == fault.trigger.side}
-        self.watched: frozenset[Tap] = frozenset(taps | backs | fins)
+        self._packets = Packets((), {}, emit)
+        self.watched: frozenset[Tap] = frozenset()
         """The taps where any fault may have to do with segments."""
-        self.whole = any(plan.whole for _, plan in plans)
-        """Some segments must be copied whole."""
-        self.bundles = all(plan.bundles for _, plan in plans)
-        """No fault minds offloaded bundles of segments."""
+        for fault in faults:
+            self._put(fault, chances)
+        self._survey()
+
+    # -------------------------------------------------- faults come and go
+
+    def add(self, fault: LocalFault, chances: Chances) -> None:
+        """One more, behind all others, not started."""
+        self._put(fault, chances)
+        self._survey()
+
+    def remove(self, fault: LocalFault) -> None:
+        """One that has healed is taken out."""
+        if fault in self._faults:
+            self._faults.remove(fault)
+            self._packets.remove(fault.plan.name)
+            self._survey()
+
+    def change(self, fault: LocalFault, before: FaultPlan, chances: Chances, now: float, gone: Gone) -> None:
+        """It has another plan than `before`: at the same taps, and perhaps by other means."""
+        if fault.plan.packet is None:
+            return
+        if fault.plan.queued is not None and before.queued is not None:
+            self._packets.change(fault.plan.name, fault.plan.queued, chances, now)
+        elif fault.timeline.active and fault.plan.filtered and before.filtered:
+            self._filter(fault, gone, on=True)
+        elif fault.plan.filtered != before.filtered:
+            self._change_means(fault, before, chances, now, gone)
+        self._survey()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no fault is left."""
+        return not self._faults
+
+    def stands(self, event: Standing, now: float) -> None:
+        """A leg has been open for a while, and is going to be watched."""
+        self._packets.stands(event, now)
+
+    def _put(self, fault: LocalFault, chances: Chances) -> None:
+        if fault.plan.packet is not None:
+            self._faults.append(fault)
+            if fault.plan.queued is not None:
+                self._packets.add(fault.plan.name, fault.plan.queued, chances)
+
+    def _change_means(self, fault: LocalFault, before: FaultPlan, chances: Chances, now: float, gone: Gone) -> None:
+        active, after = fault.timeline.active, fault.plan
+        if active:
+            fault.plan = before
+            self.heal(fault, now, gone)
+            fault.plan = after
+        if after.queued is None:
+            self._packets.remove(after.name)
+        else:
+            self._packets.add(after.name, after.queued, chances)
+        if active:
+            self.start(fault, now, gone)
+
+    def _survey(self) -> None:
+        self._queued = [fault for fault in self._faults if not fault.plan.filtered]
+        before = self.watched
+        self.watched = frozenset[Tap]().union(*(fault.plan.watches for fault in self._queued))
+        for tap in before - self.watched:
+            self._packets.look_away(tap)
+
+    @property
+    def intercepted(self) -> bool:
+        """Whether its segments are not the proxy's own: it has no socket in the connection."""
+        return not self.watched.isdisjoint(INTERCEPTED)
+
+    # ------------------------------------------------------------ questions
 
     def acts(self, tap: Tap) -> bool:
         """Whether a fault acts on segments there now: each is to be told, and waits for a verdict."""
@@ -72,15 +133,15 @@ class PacketSide:
 
     def heeds(self, tap: Tap, reset: Packet) -> bool:
         """Whether a RST ends the connection (`Leg.heeds`)."""
-        return self._packets.legs[tap].heeds(tap, reset)
+        return self._packets.leg(tap).heeds(tap, reset)
 
     def begun(self, tap: Tap) -> int | None:
         """The number of the SYN that was seen there."""
-        return self._packets.legs[tap].ways[tap].isn
+        return self._packets.leg(tap).ways[tap].isn
 
     def carried(self, tap: Tap) -> int:
         """How many numbers have been used there since the SYN: bytes and the FIN, modulo 4 GiB."""
-        way = self._packets.legs[tap].ways[tap]
+        way = self._packets.leg(tap).ways[tap]
         return 0 if way.isn is None or way.top is None else (way.top - way.isn - 1) % 2**32
 
     def note(self, tap: Tap, packet: Packet) -> None:
@@ -104,7 +165,7 @@ class PacketSide:
         tap: Tap = "from_client" if event.side == "client" else "from_server"
         self._emit(Fired(event.fault, what, FROM[event.side], tap=tap))
 
-    def start(self, fault: LocalFault, now: float, gone: Callable[[Side], bool]) -> None:
+    def start(self, fault: LocalFault, now: float, gone: Gone) -> None:
         """The fault begins, behind the byte that started it, if one did."""
         place = (fault.where, fault.offset) if fault.where is not None and fault.offset is not None else None
         if fault.plan.filtered:
@@ -112,14 +173,14 @@ class PacketSide:
         elif fault.plan.packet is not None:
             self._packets.start(fault.plan.name, now, place if place is not None and place[1] != AFTER_FIN else None)
 
-    def heal(self, fault: LocalFault, now: float, gone: Callable[[Side], bool]) -> None:
+    def heal(self, fault: LocalFault, now: float, gone: Gone) -> None:
         """The fault ends; what it holds goes on."""
         if fault.plan.filtered:
             self._filter(fault, gone, on=False)
         elif fault.plan.packet is not None:
             self._packets.heal(fault.plan.name, now)
 
-    def _filter(self, fault: LocalFault, gone: Callable[[Side], bool], *, on: bool) -> None:
+    def _filter(self, fault: LocalFault, gone: Gone, *, on: bool) -> None:
         packet = fault.plan.packet
         assert packet is not None
         for tap in packet.taps:

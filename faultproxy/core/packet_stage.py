@@ -42,12 +42,19 @@ NOTHING: Items = ()
 class PacketStage:
     """One fault at one tap of one connection; this one lets everything pass. Override what the fault changes.
 
-    Methods are called only between `start` and `heal`. `heal` is always called, at the latest when the connection's last segment has gone
-    by: it returns all that is held, in order.
+    Methods are called only between `start` (or `inherit`) and `heal`. `heal` is always called, unless somebody inherits, at the latest when
+    the connection's last segment has gone by: it returns all that is held, in order.
+
+    It may stand at a connection that has been open for a while. What only its opening shows is then told by this machine's kernel, where
+    that knows it (`events.Standing`); numbers that nobody has told are None.
     """
 
     def start(self, now: float) -> Items:
         """The fault begins. Segments that it returns are sent."""
+        return NOTHING
+
+    def known(self, now: float) -> Items:
+        """Numbers of the leg have been told that nobody knew as the fault began. Segments that it returns are sent."""
         return NOTHING
 
     def packet(self, packet: Packet, matched: bool, now: float) -> Items:
@@ -65,6 +72,14 @@ class PacketStage:
     def heal(self, now: float) -> Items:
         """The fault ends: give back what is held, in order, and be ready to start again."""
         return NOTHING
+
+    def inherit(self, before: PacketStage) -> bool:
+        """Stand in for `before`, a stage of the same fault with other figures, while that is active: it is neither healed nor this started.
+
+        Takes over what it holds, with the times at which that was to leave. False: that cannot be, or there is nothing to take over; then
+        `before` is healed and this one started.
+        """
+        return False
 
 
 PacketStageMaker = Callable[[Tap, Chance, Leg], PacketStage]

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from faultproxy.core.actions import Action, Change, Fired, Inject, Lose, Pass
-from faultproxy.core.events import FLOW, LEGS, SENDER, Direction, Tap
+from faultproxy.core.events import FLOW, LEGS, SENDER, TAPS, Direction, Standing, Tap
 from faultproxy.core.header import Packet, before
-from faultproxy.core.match import Literal, Pattern
+from faultproxy.core.match import Pattern
 from faultproxy.core.packet_stage import Broken, Items, Lost, PacketPlan, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.shape import ACK
@@ -33,13 +33,17 @@ class _Slot:
 
     def __init__(self, name: str, stage: PacketStage, payload: Pattern | None) -> None:
         self.name = name
+        self.active = False
+        self.behind: int | None = None
+        """The fault begins with this sequence number: what started it is still to be sent, and passes."""
+        self.put(stage, payload)
+
+    def put(self, stage: PacketStage, payload: Pattern | None) -> None:
+        """Another stage stands here."""
         self.stage = stage
         self.payload = payload
         self.timed = type(stage).deadline is not PacketStage.deadline
         """It may want to be called at some time."""
-        self.active = False
-        self.behind: int | None = None
-        """The fault begins with this sequence number: what started it is still to be sent, and passes."""
 
     def is_earlier(self, packet: Packet) -> bool:
         """Whether the segment carries what came before the fault."""
@@ -55,11 +59,13 @@ class _Slot:
 class _Wire:
     """One tap: its slots, what was seen there, and the segments that wait for a verdict."""
 
-    __slots__ = ("live", "pending", "scanned", "slots", "tap", "timed", "way")
+    __slots__ = ("back", "live", "pending", "scanned", "slots", "tap", "timed", "way")
 
-    def __init__(self, tap: Tap, way: Way) -> None:
+    def __init__(self, tap: Tap, way: Way, back: Way) -> None:
         self.tap = tap
         self.way = way
+        self.back = back
+        """The other way of the leg."""
         self.slots: list[_Slot] = []
         self.live: list[int] = []
         """Places of the active slots."""
@@ -72,32 +78,84 @@ class _Wire:
     def turn(self, index: int, active: bool) -> None:
         """The slot in that place begins to act, or ends."""
         self.slots[index].active = active
+        self.sort()
+
+    def sort(self) -> None:
+        """After a change to the slots."""
         self.live = [place for place, slot in enumerate(self.slots) if slot.active]
         self.timed = [slot for slot in self.slots if slot.active and slot.timed]
+        self.scanned = [(slot.name, slot.payload) for slot in self.slots if slot.payload is not None]
 
 
 class Packets:
     """All taps of one connection. `chances` gives the stream of a (tap, fault)."""
 
-    __slots__ = ("_emit", "_used", "_wires", "legs")
+    __slots__ = ("_emit", "_legs", "_used", "_wires")
 
     def __init__(self, plans: Sequence[tuple[str, PacketPlan]], chances: Mapping[tuple[str, str], Chance], emit: Emit) -> None:
         self._emit = emit
-        self.legs = {tap: leg for one, other in LEGS for leg in [Leg(one, other)] for tap in (one, other)}
-        self._wires: dict[Tap, _Wire] = {tap: _Wire(tap, leg.ways[tap]) for tap, leg in self.legs.items()}
+        self._legs: dict[Tap, Leg] = {}
+        self._wires: dict[Tap, _Wire] = {}
+        """Both made when somebody first asks: thousands of connections may get a fault at once, and most faults stand at one leg."""
+        self._used: tuple[_Wire, ...] = ()
+        """Those that have slots."""
         for name, plan in plans:
-            for tap in plan.taps:
-                stage = plan.stage(tap, chances[tap, name], self.legs[tap])
-                self._wires[tap].slots.append(_Slot(name, stage, plan.payload))
-                if plan.payload is not None:
-                    self._wires[tap].scanned.append((name, plan.payload))
-        self._used = tuple(wire for wire in self._wires.values() if wire.slots)
+            self.add(name, plan, chances)
+
+    # -------------------------------------------------- faults come and go
+
+    def add(self, name: str, plan: PacketPlan, chances: Mapping[tuple[str, str], Chance]) -> None:
+        """Its stages behind all others, not started."""
+        for tap in plan.taps:
+            wire = self._wire(tap)
+            wire.slots.append(_Slot(name, plan.stage(tap, chances[tap, name], self.leg(tap)), plan.payload))
+            wire.sort()
+        self._sort()
+
+    def change(self, name: str, plan: PacketPlan, chances: Mapping[tuple[str, str], Chance], now: float) -> None:
+        """Other stages take the place of that fault's, at the same taps. What those hold that are active is taken over, or goes on."""
+        for wire in self._used:
+            for index, slot in enumerate(wire.slots):
+                if slot.name == name:
+                    before = slot.stage
+                    slot.put(plan.stage(wire.tap, chances[wire.tap, name], self.leg(wire.tap)), plan.payload)
+                    wire.sort()
+                    if slot.active and not slot.stage.inherit(before):
+                        self._results(wire, index, before.heal(now), now)
+                        self._results(wire, index, slot.stage.start(now), now)
+
+    def remove(self, name: str) -> None:
+        """Takes out the stages of a fault that has healed, and so hold nothing."""
+        for wire in self._used:
+            wire.slots = [slot for slot in wire.slots if slot.name != name]
+            wire.sort()
+        self._sort()
+
+    def _sort(self) -> None:
+        self._used = tuple(wire for tap in TAPS if (wire := self._wires.get(tap)) is not None and wire.slots)
+
+    def _wire(self, tap: Tap) -> _Wire:
+        wire = self._wires.get(tap)
+        if wire is None:
+            leg = self.leg(tap)
+            wire = self._wires[tap] = _Wire(tap, leg.ways[tap], leg.opposite(tap))
+        return wire
 
     # ------------------------------------------------------------ questions
 
+    def leg(self, tap: Tap) -> Leg:
+        """What has been seen of the leg to which the tap belongs."""
+        leg = self._legs.get(tap)
+        if leg is None:
+            taps = next(taps for taps in LEGS if tap in taps)
+            leg = Leg(*taps)
+            self._legs |= dict.fromkeys(taps, leg)
+        return leg
+
     def active(self, tap: Tap) -> bool:
         """Whether any fault acts there now."""
-        return bool(self._wires[tap].live)
+        wire = self._wires.get(tap)
+        return wire is not None and bool(wire.live)
 
     @property
     def held(self) -> int:
@@ -116,21 +174,40 @@ class Packets:
 
     def scan(self, tap: Tap, packet: Packet) -> tuple[str, ...]:
         """The faults at that tap whose `payload` pattern is in the segment."""
-        scanned = self._wires[tap].scanned
-        return tuple(name for name, pattern in scanned if _found(pattern, packet.payload)) if scanned else ()
+        scanned = self._wire(tap).scanned
+        return tuple(name for name, pattern in scanned if pattern.stands_in(packet.payload)) if scanned else ()
 
     # --------------------------------------------------------------- events
 
+    def stands(self, event: Standing, now: float) -> None:
+        """The segments of a leg are going to be met that has been open for a while."""
+        wire, packet = self._wire(event.tap), event.packet
+        scale, scale_back = (None if scale < 0 else scale for scale in (event.scale, event.scale_back))
+        wire.way.stands(event.begun, packet.seq, packet.ack, packet.window, scale)
+        wire.way.last = packet
+        wire.back.stands(event.begun_back, packet.ack, event.unacked, event.window_back, scale_back)
+        for each in self._used:
+            if each.way is wire.way or each.way is wire.back:
+                for index in tuple(each.live):
+                    self._results(each, index, each.slots[index].stage.known(now), now)
+
+    def look_away(self, tap: Tap) -> None:
+        """Nobody wants to see the segments of that tap any more."""
+        self._wire(tap).way.look_away()
+
     def note(self, tap: Tap, packet: Packet) -> None:
         """A segment has gone by; the latest of those that nobody had to look at."""
-        self._wires[tap].way.skip_to(packet)
+        wire = self._wire(tap)
+        wire.way.skip_to(packet)
         if packet.flags & ACK:
-            self.legs[tap].opposite(tap).skipped(packet.ack)
+            wire.back.skipped(packet.ack)
 
     def push(self, tap: Tap, packet: Packet, matched: Sequence[str], now: float) -> None:
         """A segment is met."""
-        wire = self._wires[tap]
+        wire = self._wires.get(tap) or self._wire(tap)
         packet.marks = wire.way.see(packet)
+        if wire.back.isn is None and packet.flags & ACK:  # nobody has seen it open, so what is acknowledged may have gone by unseen
+            wire.back.skipped(packet.ack)
         if wire.live:
             ref = packet.ref
             self._meet(wire, packet, matched, now)
@@ -195,7 +272,7 @@ class Packets:
                 if slot.behind is not None and slot.is_earlier(packet):
                     through.append(packet)
                     continue
-                fits = slot.payload is None or (_found(slot.payload, packet.payload) if matched is None else slot.name in matched)
+                fits = slot.payload is None or (slot.payload.stands_in(packet.payload) if matched is None else slot.name in matched)
                 items = slot.stage.packet(packet, fits, now)
                 if len(items) == 1 and items[0] is packet:
                     through.append(packet)
@@ -252,9 +329,3 @@ class Packets:
         # Nobody is left to give a verdict: whatever a stage has forgotten must not wait for ever.
         for packet in list(wire.pending.values()):
             self._leave(wire, packet)
-
-
-def _found(pattern: Pattern, payload: bytes) -> bool:
-    if isinstance(pattern, Literal):
-        return pattern.data in payload
-    return any(pattern.expression.search(line.removesuffix(b"\r")) for line in payload.split(b"\n"))

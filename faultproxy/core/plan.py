@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
-from faultproxy.core.events import DIRECTIONS, Direction
+from faultproxy.core.events import DIRECTIONS, INTERCEPTED, LEGS, SENDER, TAPS, Direction, Tap
 from faultproxy.core.match import Count
 from faultproxy.core.packet_stage import PacketPlan
 from faultproxy.core.rng import Chance
 from faultproxy.core.stage import Stage
-from faultproxy.core.timeline import Schedule
+from faultproxy.core.timeline import AfterBytes, OnFin, OnMatch, Schedule, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,11 @@ class FaultPlan:
     filtered: bool = False
     """A socket filter does it (`core.mechanism`): segments need not come here."""
     may_not_fire: bool = False
+    watches: frozenset[Tap] = field(init=False, compare=False)
+    """The taps where it may have to do with segments, if they come to the queue."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "watches", frozenset() if self.packet is None else _watches(self.packet, self.schedule.trigger))
 
     def stages(self, chances: Chances, shared: Shared) -> Iterator[tuple[Direction, Stage]]:
         """Its stage in each direction of a connection in which it has one."""
@@ -136,6 +141,30 @@ class FaultPlan:
                 yield direction, self.stage(direction, chances[direction, self.name], shared.get((direction, self.name)))
 
     @property
+    def fixed(self) -> tuple[object, ...]:
+        """What stays as it is where a fault gets other figures."""
+        return (self.kind, self.schedule, self.directions, self.packet.taps if self.packet is not None else None)
+
+    def all_shared(self) -> dict[tuple[Direction, str], object]:
+        """What its stages are to share from now on, in each direction."""
+        return {(direction, self.name): self.shared() for direction in self.directions} if self.shared is not None else {}
+
+    def watcher(self) -> FaultPlan | None:
+        """What every connection has of a fault of the listener that bytes or a FIN start: it watches for them. None: nothing."""
+        if self.listen is None or not isinstance(self.schedule.trigger, AfterBytes | OnMatch | OnFin):
+            return None
+        return FaultPlan(self.name, self.kind, schedule=Schedule(self.schedule.trigger, times=self.schedule.times, lasts=0.0))
+
+    @property
     def queued(self) -> PacketPlan | None:
         """What it does to segments one by one, in the queue; None: nothing."""
         return None if self.filtered else self.packet
+
+
+def _watches(packet: PacketPlan, trigger: Trigger) -> frozenset[Tap]:
+    # Its own taps, the other way of their legs if it must see that, and where a FIN comes in that starts it.
+    taps = set(packet.taps)
+    backs = {tap for leg in LEGS if packet.back and taps.intersection(leg) for tap in leg}
+    own = [tap for tap in TAPS if (tap in INTERCEPTED) == bool(taps.intersection(INTERCEPTED))]
+    fins = {tap for tap in own if isinstance(trigger, OnFin) and SENDER[tap] == trigger.side}
+    return frozenset(taps | backs | fins)

@@ -160,10 +160,13 @@ class _Replayed:
             case "order":
                 pass
             case "add":
-                self._add(read.get(entry, "fault", dict), now)
+                table = read.get(entry, "fault", dict)
+                plan = self._plan(entry, table)
+                self._faults.add(plan.name)
+                run.add(plan, table, now)
             case "change":
                 table = read.get(entry, "fault", dict)
-                (plan,) = self._build([table])
+                plan = self._plan(entry, table)
                 read.fault({"fault": plan.name}, self._faults)
                 run.change(plan, table, now)
             case "remove":
@@ -173,10 +176,9 @@ class _Replayed:
             case _:
                 raise ValueError(f"unknown event {event!r}")
 
-    def _add(self, table: Entry, now: float) -> None:
+    def _plan(self, entry: Entry, table: Entry) -> FaultPlan:
         (plan,) = self._build([table])
-        self._faults.add(plan.name)
-        self._run.add(plan, table, now)
+        return replace(plan, filtered=read.get(entry, "filtered", bool, False))
 
     def _tell(self, label: int | str, event: str, entry: Entry, now: float) -> None:
         connection = self._connections.get(label)

@@ -12,9 +12,10 @@ from faultproxy.core.connection import Connection
 from faultproxy.core.events import DIRECTIONS, Direction, Event, Order, RunEnds
 from faultproxy.core.limits import Budget
 from faultproxy.core.listener import Listener, Said
+from faultproxy.core.mechanism import crowded_out
 from faultproxy.core.plan import FaultPlan, Peer, Sockets
 from faultproxy.core.rng import Chance, stream
-from faultproxy.core.timeline import AfterBytes, OnFin, OnMatch, OnOther, Schedule
+from faultproxy.core.timeline import OnOther
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Add:
     """A fault is added while the run goes on; `fault` is its table, in plain JSON. `add` follows for each connection that it chooses."""
 
     fault: Mapping[str, Any]
+    filtered: bool = False
+    """A socket filter carries it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Change:
     """A fault goes on with other figures; `fault` is its new table. `change`, `add` or `remove` follows for each connection concerned."""
 
     fault: Mapping[str, Any]
+    filtered: bool = False
+    """A socket filter carries it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,8 @@ class Run:
         self._now = self.clock_start
         self._entries = {plan.name: self._entry(plan) for plan in self.plans}
         self.listener = Listener([plan for plan in self.plans if plan.listen is not None])
-        self._remote = tuple(remote for plan in self.plans if (remote := _remote(plan)) is not None)
-        self._shared = {key: value for plan in self.plans for key, value in _shared(plan).items()}
+        self._remote = tuple(remote for plan in self.plans if (remote := plan.watcher()) is not None)
+        self._shared = {key: value for plan in self.plans for key, value in plan.all_shared().items()}
 
     @property
     def stats(self) -> list[FaultStats]:
@@ -216,23 +221,24 @@ class Run:
         """A fault is added while the run goes on, behind all others; `table` is what it is made of, for the watch.
 
         It concerns the connections that are open and are told to the watch (`tells_all`: all that are), in the order in which they opened,
-        and those to come. For it, a connection that is open opens now; what bytes and FINs start, those to come start.
-        Raises ValueError for a name that is taken, and for a fault of segments: their taps are set up before a connection opens.
+        and those to come. For it, a connection that is open opens now; what bytes and FINs start, those to come start. A socket filter that
+        is not alone at its tap any more makes way: the queue carries out its fault from now on (`mechanism.crowded_out`).
+        Raises ValueError for a name that is taken.
         """
-        if plan.packet is not None:
-            raise ValueError(f"{plan.name!r} acts on segments, and cannot be added to connections that are open")
         if plan.name in self._entries:
             raise ValueError(f"there is a fault called {plan.name!r} already")
         self.plans = (*self.plans, plan)
         entry = self._entries[plan.name] = self._entry(plan)
-        self._shared |= _shared(plan)
+        self._shared |= plan.all_shared()
         said: list[Said] = []
         if plan.listen is not None and self.armed:
             said = self.listener.join(plan, now, self.clock_start)
-        outcome = self._listened(said, now, Add(table))
+        outcome = self._listened(said, now, Add(table, plan.filtered))
+        for other in crowded_out(self.plans, plan):
+            self._exchange(other, now, outcome)
         joins = plan
         if plan.listen is not None:
-            remote = _remote(plan)
+            remote = plan.watcher()
             if remote is None:
                 return outcome
             joins, self._remote = remote, (*self._remote, remote)
@@ -249,20 +255,19 @@ class Run:
 
         What it holds it keeps, with the time at which that was to leave. Where it chooses other connections than before, it joins those
         and leaves the others; who stays chosen is not drawn again. Raises KeyError for a name that there is not, and ValueError for what
-        cannot be changed: its kind, what starts it and how long it lasts, its directions, and a fault of segments.
+        cannot be changed: its kind, what starts it and how long it lasts, its directions or taps.
         """
         entry = self._entries[plan.name]
         before = entry.plan
-        fixed = (plan.kind, plan.schedule, plan.directions, plan.packet)
-        if plan.packet is not None or fixed != (before.kind, before.schedule, before.directions, None):
+        if plan.fixed != before.fixed:
             raise ValueError(f"{plan.name!r}: only its figures and whom it hits can be changed; remove it, and add it anew")
         entry.plan, entry.changes = plan, entry.changes + 1
         self.plans = tuple(plan if each is before else each for each in self.plans)
         again = plan.selection != before.selection
         if again:
             entry.chooser = Chooser(plan.selection, self.seed, plan.name)
-        self._shared |= _shared(plan)
-        outcome = self._listened(self.listener.change(plan) if plan.listen is not None else (), now, Change(table))
+        self._shared |= plan.all_shared()
+        outcome = self._listened(self.listener.change(plan) if plan.listen is not None else (), now, Change(table, plan.filtered))
         for connection in [each for each in self.connections.values() if not each.over and plan.listen is None]:
             peer, ordinal, has = connection.peer, connection.ordinal, plan.name in connection.faults
             if not (entry.chooser.chooses(peer, ordinal) if again else has):
@@ -277,11 +282,9 @@ class Run:
     def remove(self, fault: str, why: str, now: float, *, drain: bool = False) -> Outcome:
         """A fault heals and is taken out; with `drain`, what it holds until a certain time keeps that time.
 
-        KeyError: there is none of that name; ValueError: it acts on segments, and can only be healed.
+        KeyError: there is none of that name.
         """
         plan = self._entries[fault].plan
-        if plan.packet is not None:
-            raise ValueError(f"{fault!r} acts on segments: it can be healed, not removed")
         outcome = self._listened(self.listener.leave(fault, why) if plan.listen is not None else (), now, Remove(fault, why, drain))
         for connection in [each for each in self.connections.values() if fault in each.faults]:
             self._changed(connection, connection.leave(fault, why, now, drain), now, "remove", outcome)
@@ -316,6 +319,15 @@ class Run:
 
     def _entry(self, plan: FaultPlan) -> _Entry:
         return _Entry(plan, Chooser(plan.selection, self.seed, plan.name), FaultStats(plan.name, plan.kind))
+
+    def _exchange(self, plan: FaultPlan, now: float, outcome: Outcome) -> None:
+        # The same fault, by other means: whom it hits stays, and nothing is drawn again.
+        entry = self._entries[plan.name]
+        self.plans = tuple(plan if each is entry.plan else each for each in self.plans)
+        entry.plan = plan
+        for connection in [each for each in self.connections.values() if plan.name in each.faults and not each.over]:
+            actions = connection.change(plan, self._chances(plan, connection.peer, connection.ordinal), self._shared, now)
+            self._changed(connection, actions, now, "change", outcome)
 
     def _chances(self, plan: FaultPlan, peer: Peer, ordinal: int) -> dict[tuple[str, str], Chance]:
         purposes: list[str] = ["", *(DIRECTIONS if plan.stage is not None else ()), *(plan.queued.taps if plan.queued is not None else ())]
@@ -382,14 +394,3 @@ class Run:
             for target in list(self.connections.values()):
                 if name in target.faults:
                     self._pass(target, Order(name, False, why), now, outcome)
-
-
-def _remote(plan: FaultPlan) -> FaultPlan | None:
-    # A fault of the listener that bytes or a FIN start has to be watched for in every connection.
-    if plan.listen is None or not isinstance(plan.schedule.trigger, AfterBytes | OnMatch | OnFin):
-        return None
-    return FaultPlan(plan.name, plan.kind, schedule=Schedule(plan.schedule.trigger, times=plan.schedule.times, lasts=0.0))
-
-
-def _shared(plan: FaultPlan) -> dict[tuple[Direction, str], object]:
-    return {(direction, plan.name): plan.shared() for direction in plan.directions} if plan.shared is not None else {}

@@ -56,6 +56,22 @@ class Way:
         if self.top is not None and before(self.top, number):
             self.top = number
 
+    def stands(self, begun: int, number: int, acked: int, window: int, wscale: int | None) -> None:
+        """Takes note of what our own kernel knows of a connection that has been open for a while.
+
+        These are the numbers of the SYN and of what is to be sent next, the acknowledgement and the window that were sent last, and the
+        window's scale; None: no scales were agreed on.
+        """
+        self.isn = begun
+        self.top = number if self.top is None or before(self.top, number) else self.top
+        self.acked = acked if self.acked is None or before(self.acked, acked) else self.acked
+        self.window = window
+        self.wscale, self.scales = wscale or 0, wscale is not None
+
+    def look_away(self) -> None:
+        """What goes by from now on is not seen, and so nothing that was known holds for long."""
+        self.__init__()  # type: ignore[misc]
+
     def see(self, packet: Packet) -> int:
         """Takes note of a segment, and returns its marks."""
         flags, size = packet.flags, packet.size
@@ -122,14 +138,16 @@ class Way:
 class Leg:
     """One TCP connection with both its ways, by tap."""
 
-    __slots__ = ("ways",)
+    __slots__ = ("_opposite", "ways")
 
     def __init__(self, one: str, other: str) -> None:
-        self.ways = {one: Way(), other: Way()}
+        here, there = Way(), Way()
+        self.ways = {one: here, other: there}
+        self._opposite = {one: there, other: here}
 
     def opposite(self, tap: str) -> Way:
         """The way that comes back to the tap."""
-        return next(way for name, way in self.ways.items() if name != tap)
+        return self._opposite[tap]
 
     def heeds(self, tap: str, reset: Packet) -> bool:
         """Whether a RST that is met at the tap ends the connection, as far as the numbers tell that were seen.

@@ -113,11 +113,6 @@ class Live:
             if keys or not names:
                 raise
             raise ScenarioError(f"{error}; and {missing(what, 'fault', names)}") from error
-        if fault.plane == "packet":
-            raise ScenarioError(
-                f"{fault.kind} acts on segments, and where those are met is set up before a connection opens: "
-                f'give it beforehand, faults=["{fault.kind} … manual=true name=mine"], and start it with fault("mine")'
-            )
         if self.given.table.intercept:
             raise ScenarioError(f"{fault.kind}: with `intercept` there is no proxy to which it could be added")
         return Wanted(fault.name, fault, armed, bool(keys.get("name")))

@@ -64,6 +64,7 @@ _OWNER = 2
 _TYPE_PORT, _TYPE_MARK = 13, 19
 
 _ELEMENTS_AT_ONCE = 1000  # an attribute holds 64 KiB, an element takes 20 bytes
+_REQUESTS_AT_ONCE = 8  # a message of this size has room in any send buffer, of which the smallest default is 208 KiB
 _OURS = re.compile(re.escape(PREFIX) + r"(\d+)-(\d+)-(\d+)-\d+")
 _NF_TABLES = "nf_tables with family inet (CONFIG_NF_TABLES_INET)"
 _QUEUEING = "a way to queue (CONFIG_NFT_QUEUE, or CONFIG_NFT_COMPAT with CONFIG_NETFILTER_XT_TARGET_NFQUEUE)"
@@ -136,6 +137,10 @@ class Table:
         """SYNs (without ACK) that are received for this TCP port are queued."""
         self._elements(_NEW_ELEMENTS, [(_SYNS[INPUT], [_port(port)])])
 
+    def ignore(self, port: int) -> None:
+        """SYNs for this port, which was a `listener`, are queued no more."""
+        self._elements(_DELETE_ELEMENTS, [(_SYNS[INPUT], [_port(port)])])
+
     def dials(self) -> None:
         """SYNs (without ACK) that are sent with the mark DIALLED are queued."""
         if not self._dials:
@@ -175,8 +180,8 @@ class Table:
                 elements = [nest(1, nest(1, attribute(1, key))) for key in keys[at : at + _ELEMENTS_AT_ONCE]]
                 body = text(1, self.name) + text(2, name) + nest(3, *elements)
                 requests.append(_Request("changing which segments are queued", kind, flags, body))
-        if requests:
-            self._commit(requests)
+        for at in range(0, len(requests), _REQUESTS_AT_ONCE):
+            self._commit(requests[at : at + _REQUESTS_AT_ONCE])
 
     def _commit(self, requests: Sequence[_Request]) -> None:
         try:

@@ -11,6 +11,7 @@ import trio
 
 from faultproxy.core import events as ev
 from faultproxy.core.actions import Filter, Healed, ResetLeg
+from faultproxy.core.connection import Connection
 from faultproxy.core.events import SIDES
 from faultproxy.core.plan import Dial, FaultPlan, Peer
 from faultproxy.core.run import Outcome, Run
@@ -20,6 +21,7 @@ from faultproxy.net.dialler import Attempt, Dialler, explain
 from faultproxy.net.door import Door
 from faultproxy.net.filters import Filters
 from faultproxy.net.link import Link
+from faultproxy.net.midstream import Open, OpenLeg, leg
 from faultproxy.net.plane import PacketPlane
 from faultproxy.net.switchboard import Switchboard
 from faultproxy.net.tapped import Tapped
@@ -99,15 +101,15 @@ class Conductor:
 
     def add(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
         """A fault is added (`Run.add`)."""
-        self.in_turn(lambda: self._decided(lambda now: self.run.add(plan, table, now)))
+        self.in_turn(lambda: self._rearranged(lambda now: self.run.add(plan, table, now)))
 
     def change(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
         """A fault goes on with other figures (`Run.change`)."""
-        self.in_turn(lambda: self._decided(lambda now: self.run.change(plan, table, now)))
+        self.in_turn(lambda: self._rearranged(lambda now: self.run.change(plan, table, now)))
 
     def remove(self, fault: str, why: str, drain: bool) -> None:
         """A fault heals and is taken out."""
-        self.in_turn(lambda: self._decided(lambda now: self.run.remove(fault, why, now, drain=drain)))
+        self.in_turn(lambda: self._rearranged(lambda now: self.run.remove(fault, why, now, drain=drain)))
         self.in_turn(lambda: self.door.become(self.run.listener.state))  # which may have no faults left, and so nobody to ask
 
     def kill(self, ordinal: int) -> bool:
@@ -186,6 +188,29 @@ class Conductor:
             self.plane.catch_up_all()
         self.carry(decide(self.now()))
 
+    def _rearranged(self, decide: Callable[[float], Outcome]) -> None:
+        self._decided(decide)
+        if self.plane is not None:
+            self.plane.renew()
+            self.plane.settle([self._open(link.core, link) for link in self.links.values() if link.core is not None])
+
+    def _open(self, core: Connection, link: Link) -> Open:
+        return Open(core, link.ordinal, link.peer, partial(self._legs, link))
+
+    def _legs(self, link: Link) -> list[OpenLeg]:
+        found = [leg(each.side, each.sock) for each in link.legs.values() if each.sock is not None]
+        attempt = self._dials.get(id(link))
+        if attempt is not None and self.plane is not None and link.core is not None:
+            attempt.watch = self.plane.dialling(link.core)
+            if attempt.under_way is not None:
+                found.append(leg("server", *attempt.under_way))
+        return [each for each in found if each is not None]
+
+    def _settle(self, link: Link) -> None:
+        # Its SYN was not seen, or a fault has joined it since; usually there is nothing to be done.
+        if self.plane is not None and link.core is not None and link.core.packets is not None:
+            self.plane.settle([self._open(link.core, link)])
+
     def _told(self, link: Link, event: ev.Event) -> None:
         core = link.core
         if core is None:
@@ -257,6 +282,7 @@ class Conductor:
         if core is not None:
             self._by_core[id(core)] = link
             self.carry(outcome)
+            self._settle(link)
             if core.over or link.finished:
                 link.refresh()
                 return
@@ -264,8 +290,9 @@ class Conductor:
             self.run.dial(core, actions, now)
             link.refresh()
         watch = None
-        if self.plane is not None and isinstance(born, Tapped) and not self.upstream.is_unix:
-            watch = self.plane.dialling(born.core)
+        tapped = born.core if isinstance(born, Tapped) else core
+        if self.plane is not None and tapped is not None and not self.upstream.is_unix:
+            watch = self.plane.dialling(tapped)
         attempt = self._dialler.dial(how, wanted.server_rcvbuf, wanted.server_sndbuf, lambda s, why: self._dialled(link, s, why), watch)
         if id(link) in self.links and "server" not in link.legs:
             self._dials[id(link)] = attempt
@@ -276,6 +303,7 @@ class Conductor:
         if sock is not None:
             if id(link) in self.links:
                 link.join(sock)
+                self._settle(link)
             else:
                 sock.close()
             return

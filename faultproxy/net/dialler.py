@@ -126,6 +126,7 @@ class Attempt:
     """One dial. It tries each address of the upstream in turn until its time is over."""
 
     __slots__ = (
+        "_address",
         "_choices",
         "_dialler",
         "_done",
@@ -150,6 +151,7 @@ class Attempt:
         """Shown each socket before and after it dials."""
         self._over = False
         self._sock: socket.socket | None = None
+        self._address: Any = None
         self._targets: list[Target] = []
         self._timer: Timer | None = None
         self._choices = 1 if how.ports is None else how.ports[1] - how.ports[0] + 1
@@ -165,6 +167,11 @@ class Attempt:
             return 0
         port: int = self._sock.getsockname()[1]
         return port
+
+    @property
+    def under_way(self) -> tuple[socket.socket, Any] | None:
+        """The socket that dials just now, and the address that it dials; None: there is none."""
+        return (self._sock, self._address) if self._sock is not None else None
 
     def begin_at(self, when: float) -> None:
         """Dials at that time of the trio clock."""
@@ -215,7 +222,7 @@ class Attempt:
         except OSError as error:
             self._why = sockets.name_of(error)
             return False
-        self._sock = sock
+        self._sock, self._address = sock, address
         try:
             sockets.tune(sock, self._rcvbuf, self._sndbuf)
             self._bind(sock)

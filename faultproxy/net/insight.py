@@ -1,8 +1,11 @@
-"""What an observer may want to know beyond a snapshot: the kernel's word on each leg, and how full the packet queue is."""
+"""What an observer may want to know beyond a snapshot: the kernel's word on each leg, how full queues are, what a hand has ordered."""
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import struct
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +14,16 @@ from faultproxy.core.events import Side
 from faultproxy.kernel.tcpinfo import TcpInfo, tcp_info
 from faultproxy.net.link import Link
 from faultproxy.net.proxy import Proxy
+
+_SIOCINQ, _SIOCOUTQ = 0x541B, 0x5411  # linux/sockios.h; on Linux they are FIONREAD and TIOCOUTQ
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Bytes that wait in the kernel, at one of our own sockets: received and not read yet; sent or to be sent, and not acknowledged."""
+
+    receive: int
+    send: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,19 @@ def legs(proxy: Proxy, ordinal: int) -> Mapping[Side, TcpInfo]:
     raise KeyError(ordinal)
 
 
+def queues(proxy: Proxy, ordinal: int) -> Mapping[Side, Queues]:
+    """What waits at both legs of that connection; without those for which `legs` has nothing, and empty where the system is not Linux."""
+    if not sys.platform.startswith("linux"):
+        return {}
+    return {side: found for side, sock in proxy.legs(ordinal).items() if (found := _queues(sock)) is not None}
+
+
+def by_hand(proxy: Proxy, fault: str) -> tuple[bool, float | None]:
+    """Whether a hand has healed that fault, so that it rests; and since when, in trio's time, a hand has it started, if one has."""
+    entry = proxy.run._entries[fault]
+    return entry.resting, entry.ordered[0] if entry.ordered is not None else None
+
+
 def retransmits(proxy: Proxy, most: int) -> int:
     """Segments resent by our own kernel on the legs that are open now, of no more than `most` connections, the newest."""
     total = 0
@@ -44,16 +70,23 @@ def retransmits(proxy: Proxy, most: int) -> int:
 
 def queue(proxy: Proxy) -> Queue:
     """How full the packet queue is; empty where no packet fault needs one."""
-    conductor = proxy._conductor
-    if conductor is None or conductor.plane is None:
-        return Queue()
-    found = conductor.plane._queue
-    return Queue(found.waiting, found.overflow)
+    found = proxy.queue
+    return Queue(found.waiting, found.overflow) if found is not None else Queue()
 
 
 def _links(proxy: Proxy) -> Iterator[Link]:
     """The newest first."""
-    return reversed(proxy._conductor.links.values()) if proxy._conductor is not None else iter(())
+    return reversed(proxy.links)
+
+
+def _queues(sock: socket.socket) -> Queues | None:
+    if sock.family == socket.AF_UNIX:
+        return None
+    try:
+        received, sent = (struct.unpack("i", fcntl.ioctl(sock, which, bytes(4)))[0] for which in (_SIOCINQ, _SIOCOUTQ))
+    except OSError:
+        return None  # it has just been closed
+    return Queues(received, sent)
 
 
 def _info(link: Link, side: Side) -> TcpInfo | None:

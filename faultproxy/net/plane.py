@@ -5,6 +5,9 @@ flow that we have named. A client's first SYN admits its connection to the run, 
 SYN goes on; nobody chose it: nothing is named, and none of its segments comes here again. When the proxy dials, the new socket carries a
 mark by which its SYN is queued, and the flows of the server's leg are named then.
 
+A connection that is open already when a fault joins it (`settle`) has its flows named then, after our own kernel was asked for what its
+segments would have told (`net/midstream.py`); once the last fault that needs them has left, they are let go of.
+
 What costs nothing. A flow where no fault acts at the moment is `idle`: its segments pass unread, and only the latest is remembered, so that
 the core can be brought up to date (`Noted`) before it decides anything. Segments are copied whole, and bundles taken apart, only while an
 active fault asks for it.
@@ -15,50 +18,31 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol
 
 from faultproxy.core import actions as do
 from faultproxy.core import events as ev
 from faultproxy.core.connection import Connection
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Malformed, Packet
-from faultproxy.core.packet_side import PacketSide
 from faultproxy.core.plan import Peer
-from faultproxy.core.run import Outcome, Run
+from faultproxy.core.run import Run
 from faultproxy.core.shape import ACK, FIN, RST, SYN
 from faultproxy.core.timeline import AfterBytes, OnMatch
-from faultproxy.kernel.nfqueue import INPUT, LARGEST_COPY, OUTPUT, Queued
+from faultproxy.kernel.nfqueue import INPUT, OUTPUT, Queued
 from faultproxy.kernel.nftables import DIALLED, mark
 from faultproxy.net import sockets
 from faultproxy.net.capture import Capture
+from faultproxy.net.host import Follow, Host
+from faultproxy.net.midstream import Open, Settling, Untold
 from faultproxy.net.readiness import IN
 from faultproxy.net.recorder import Recorder
 from faultproxy.net.switchboard import Alarm, Switchboard
-from faultproxy.net.tapped import PORTS, Flow, Key, Register, Tapped, back, ends, plain, reaches, reverse, told
+from faultproxy.net.tapped import PORTS, Flow, Key, Register, Tapped, ends, plain, reaches, reverse, taps_of, told
 from faultproxy.net.verdicts import Verdicts
 
 _FOR_SOCKETS = (do.Send, do.SendFin, do.ResetLeg, do.CloseLeg, do.Pause, do.Resume, do.Filter)
 _ABOUT_SEGMENTS = frozenset({do.Pass, do.Lose, do.Change, do.Inject, do.Fired})
 _EDGES = FIN | SYN | RST
-
-Follow = Callable[[Tapped, Tap, Packet], None]
-
-
-class Host(Protocol):
-    """Who carries out what is decided about sockets."""
-
-    def carry(self, outcome: Outcome) -> None:
-        """Carries out actions, those about segments by way of `PacketPlane.act`."""
-
-    def in_turn(self, turn: Callable[[], None]) -> None:
-        """Calls it when nothing else is being decided."""
-
-    def now(self) -> float:
-        """The time."""
-
-    @property
-    def who(self) -> Callable[[str, int], Peer]:
-        """Tells who connects from an address and port."""
 
 
 class PacketPlane:
@@ -86,27 +70,29 @@ class PacketPlane:
         follows_bytes = follow is not None and any(isinstance(plan.schedule.trigger, AfterBytes | OnMatch) for plan in run.plans)
         self._reads_all = capture is not None or follows_bytes
         self._verdicts = Verdicts(notify, fail_open=fail_open, always_whole=self._reads_all)
-        self._queue = self._verdicts.queue
+        self.queue = self._verdicts.queue
         self._register = Register(untap=self._verdicts.unwatch, forget=self.let_go)
         self._reading = False
         """Verdicts are kept until all that has been read is judged."""
+        self._untold = Untold(board, lambda tapped: host.in_turn(partial(self._catch_up, tapped)))
         self._dials: dict[bytes, Tapped] = {}
         """By ports: whose dials are under way, their SYNs yet to be read."""
         self._at = ("::", 0)
-        self.copies_whole = any(plan.queued is not None and plan.queued.whole for plan in run.plans)
+        self.copies_whole = False
         """Some segments must be copied whole, so none may be larger than what the kernel copies."""
-        self.faults = frozenset(plan.name for plan in run.plans if plan.queued is not None)
+        self.faults: frozenset[str] = frozenset()
         """Those that act on segments here."""
         self.recorder = Recorder(capture) if capture is not None else None
-        board.handlers[self._queue.fileno()] = self._ready
-        board.readiness.watch(self._queue.fileno(), IN)
+        self._read_plans()
+        board.handlers[self.queue.fileno()] = self._ready
+        board.readiness.watch(self.queue.fileno(), IN)
 
     # ------------------------------------------------------------- opening
 
     def listen(self, address: str, port: int) -> None:
         """From now on SYNs to the proxy, which listens there, are queued."""
         self._at = (address, port)
-        self._verdicts.table.listener(port)
+        self._verdicts.attend(port, True)
         self._verdicts.table.dials()
 
     def intercept(self, port: int) -> None:
@@ -139,6 +125,30 @@ class PacketPlane:
         if done:
             self._dials[PORTS.pack(sock.getsockname()[1], port)] = tapped
 
+    # ---------------------------------------------- open when faults come and go
+
+    def renew(self) -> None:
+        """Faults have come, changed or gone: new connections are met here as long as any fault acts on segments."""
+        self._read_plans()
+        if not self.faults and self.recorder is None:
+            self._verdicts.attend(self._at[1], False)
+
+    def settle(self, connections: Iterable[Open]) -> None:
+        """Names the flows of these connections that their faults now want to meet, and lets go of those that none does."""
+        settled = Settling(self._register, self.recorder is not None, self._new)
+        changed = [each for each in connections if settled.is_otherwise(each.core)]
+        for each in changed:
+            settled.take(each)
+        self._verdicts.exchange(settled.unmet, settled.met)
+        self._untold.add(settled.untold)
+        for each in changed:
+            self.refresh(each.core)
+
+    def _read_plans(self) -> None:
+        queued = [(plan.name, plan.queued) for plan in self._run.plans if plan.queued is not None]
+        self.copies_whole = any(plan.whole for _, plan in queued)
+        self.faults = frozenset(name for name, _ in queued)
+
     # ------------------------------------------------- what the queue brings
 
     def _ready(self, bits: int) -> None:
@@ -146,7 +156,7 @@ class PacketPlane:
 
     def _read(self) -> None:
         flows = self._register.flows
-        queue = self._queue
+        queue = self.queue
         self._reading = True
         batch = queue.read()
         now = self._host.now()  # not before: what came meanwhile would be let go too early
@@ -176,12 +186,12 @@ class PacketPlane:
             if opens:
                 flow = self._opening(queued, packet, key, flow, now)
         if flow is None or flow.tapped.gone or flow.tapped.core.packets is None:
-            self._queue.accept(queued.id)
+            self.queue.accept(queued.id)
             if self.recorder is not None and flow is not None:
                 self.recorder.passed(flow.tap, packet)
-        elif not packet.flags & _EDGES and _came_before(queued, packet, flow.tapped.core.packets):
+        elif not packet.flags & _EDGES and self._verdicts.came_before(queued, packet, flow.tapped.core.packets):
             flow.unseen = queued.data
-            self._queue.accept(queued.id)
+            self.queue.accept(queued.id)
             if self._follow is not None and self._reads_all:
                 self._catch_up(flow.tapped)
                 self._follow(flow.tapped, flow.tap, packet)
@@ -194,7 +204,7 @@ class PacketPlane:
         assert core.packets is not None
         self._catch_up(tapped)
         if tapped.gone and packet.ref is not None:
-            self._queue.accept(packet.ref)  # nobody is left to judge it
+            self.queue.accept(packet.ref)  # nobody is left to judge it
             return
         if packet.flags & SYN and self._follow is not None and self.copies_whole:
             packet = self._verdicts.limited(packet)
@@ -221,6 +231,8 @@ class PacketPlane:
 
     def _catch_up(self, tapped: Tapped) -> None:
         core = tapped.core
+        while tapped.stands and not tapped.gone:
+            self._host.carry(self._run.handle(core, tapped.stands.pop(0), self._host.now()))
         for flow in tapped.flows:
             if flow.unseen is not None:
                 data, flow.unseen = flow.unseen, None
@@ -264,22 +276,18 @@ class PacketPlane:
             else:
                 register.expect(address, packet.sport, self._run.opened)
             return
-        tapped = Tapped(core, self._run.opened, f"{address}:{packet.sport}")
-        tapped.alarm = Alarm(self._board, partial(self._tick, tapped))
-        register.add(tapped)
+        tapped = self._new(core, self._run.opened, f"{address}:{packet.sport}")
         if not intercepts:
             register.expect(address, packet.sport, tapped)
-        self._watch(tapped, self._taps(tapped, queued, key))
+        self._watch(tapped, taps_of(tapped, key, met_here=queued.hook == INPUT and queued.indev == _LOOPBACK))
         self._host.carry(outcome)
         self.refresh(core)
 
-    def _taps(self, tapped: Tapped, queued: Queued, key: Key) -> tuple[tuple[Tap, Key], ...]:
-        if tapped.core.packets is None or not tapped.core.packets.intercepted:
-            return ("from_client", key), ("to_client", reverse(key))
-        # Both ends on this machine: each segment is met once, where it comes in. Otherwise the far end's come in and ours go out.
-        here = queued.hook == INPUT and queued.indev == _LOOPBACK
-        hook = INPUT if here or queued.hook == OUTPUT else OUTPUT
-        return ("c2s", key), ("s2c", (hook, back(key[1])))
+    def _new(self, core: Connection, ordinal: int, name: str) -> Tapped:
+        tapped = Tapped(core, ordinal, name)
+        tapped.alarm = Alarm(self._board, partial(self._tick, tapped))
+        self._register.add(tapped)
+        return tapped
 
     def _wants(self, tapped: Tapped, taps: Iterable[Tap]) -> bool:
         # Without sockets of ours, how a connection stands is known by its segments alone, both ways.
@@ -304,7 +312,7 @@ class PacketPlane:
             self.recorder.decided(actions)
         self._verdicts.act(actions)
         if not self._reading:
-            self._queue.flush()
+            self.queue.flush()
 
     def keep_for_later(self, core: Connection, actions: Sequence[do.Action]) -> None:
         """Keeps what is to be done to sockets that are not there yet, if any are to come."""
@@ -355,8 +363,8 @@ class PacketPlane:
 
     def close(self) -> None:
         """Queue and rules go; what is still waiting passes."""
-        self._board.handlers.pop(self._queue.fileno(), None)
-        self._board.readiness.forget(self._queue.fileno())
+        self._board.handlers.pop(self.queue.fileno(), None)
+        self._board.readiness.forget(self.queue.fileno())
         self._verdicts.close()
 
     # ------------------------------------------------------------------
@@ -387,9 +395,3 @@ class PacketPlane:
 
 _LOOPBACK = 1
 """The index of `lo`, the first device of every network namespace."""
-
-
-def _came_before(queued: Queued, packet: Packet, faults: PacketSide) -> bool:
-    # It was on its way when the fault began that needs more of it: a bundle of segments, not to be judged as one, or the head alone.
-    short = len(packet.raw) < min(packet.length, LARGEST_COPY)
-    return (queued.gso and faults.needs_single) or (short and faults.needs_whole)

@@ -12,11 +12,12 @@ import trio
 
 from faultproxy.core.events import Side
 from faultproxy.core.limits import DIAL_TIMEOUT, Budget
-from faultproxy.core.mechanism import choose
+from faultproxy.core.mechanism import choose, crowded_out, means
 from faultproxy.core.plan import FaultPlan, Peer, Sockets
 from faultproxy.core.run import Run, Watch
 from faultproxy.errors import ScenarioError
 from faultproxy.kernel import sockfilter
+from faultproxy.kernel.nfqueue import Queue
 from faultproxy.net import addresses, sockets
 from faultproxy.net.capture import Capture
 from faultproxy.net.conductor import Conductor, Who
@@ -154,6 +155,7 @@ class Proxy:
         queued = [plan.queued for plan in self.plans if plan.queued is not None]
         port = sockets.Port(self._listen, listener.client_rcvbuf, listener.client_sndbuf, whole=any(plan.whole for plan in queued))
         port.open()
+        self._port = port
         self.address = str(port.address)
         async with trio.open_nursery() as nursery:
             readiness: Readiness = EpollReadiness() if self._epoll else TaskReadiness(nursery)
@@ -165,8 +167,7 @@ class Proxy:
             )
             try:
                 if queued or self._capture is not None:
-                    conductor.plane = self._plane(conductor, board)
-                    conductor.plane.listen(port.address.host, port.address.port)
+                    conductor.plane = self._plane(conductor)
                 self._conductor = conductor
                 conductor.open()
                 task_status.started(self)
@@ -179,29 +180,34 @@ class Proxy:
     def add(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
         """Adds a fault behind all others, for connections that are open too (`tells_all`: for each). `table`: what it is made of.
 
-        Raises ValueError for a name that is taken, and for a packet fault, whose taps are set up as a connection opens.
+        Raises ValueError for a name that is taken; CapabilityError or OSError where a packet fault cannot run, and nothing has changed.
         """
-        if plan.packet is not None or any(plan.name == each.name for each in self.plans):
-            raise ValueError(f"{plan.name!r} acts on segments, or there is one of that name already")
-        self.plans = (*self.plans, plan)
-        if self._conductor is not None:
-            self._conductor.add(plan, table)
+        if any(plan.name == each.name for each in self.plans):
+            raise ValueError(f"there is a fault called {plan.name!r} already")
+        plan = self._with_means(plan)
+        if self._conductor is None:
+            crowded = {each.name: each for each in crowded_out(self.plans, plan)}
+            self.plans = (*(crowded.get(each.name, each) for each in self.plans), plan)
+            return
+        self._enable_packets(self._conductor, plan)
+        self._conductor.add(plan, table)
+        self.plans = tuple(self.run.plans)
 
     def change(self, plan: FaultPlan, table: Mapping[str, Any]) -> None:
-        """A fault goes on with other figures, and loses nothing that it holds (`Run.change`, which tells what cannot be changed)."""
+        """A fault goes on with other figures, and loses nothing that it holds. Raises as `add` does, and as `Run.change`."""
         before = self._plan(plan.name)
+        plan = self._with_means(plan)
         if self._conductor is not None:
+            self._enable_packets(self._conductor, plan)
             self._conductor.change(plan, table)
         self.plans = tuple(plan if each is before else each for each in self.plans)
 
     def remove(self, fault: str, why: str = "by hand", *, drain: bool = False) -> None:
         """Heals a fault and takes it out; with `drain`, what it holds until a certain time keeps that time.
 
-        KeyError: there is none of that name; ValueError: a packet fault can only be healed.
+        KeyError: there is none of that name.
         """
         plan = self._plan(fault)
-        if plan.packet is not None:
-            raise ValueError(f"{fault!r} acts on segments: it can be healed, not removed")
         self.plans = tuple(each for each in self.plans if each is not plan)
         if self._conductor is not None:
             self._conductor.remove(fault, why, drain)
@@ -264,6 +270,16 @@ class Proxy:
         link = self._conductor.link(ordinal) if self._conductor is not None else None
         return self._row(link) if link is not None else None
 
+    @property
+    def links(self) -> Sequence[Link]:
+        """The connections that are open, the oldest first; to be looked at only."""
+        return tuple(self._conductor.links.values()) if self._conductor is not None else ()
+
+    @property
+    def queue(self) -> Queue | None:
+        """The packet queue, to be looked at only; None where no packet fault has needed one."""
+        return self._conductor.plane.queue if self._conductor is not None and self._conductor.plane is not None else None
+
     def legs(self, ordinal: int) -> Mapping[Side, socket.socket]:
         """The sockets of a connection that are open, to be looked at only."""
         link = self._conductor.link(ordinal) if self._conductor is not None else None
@@ -287,8 +303,30 @@ class Proxy:
                 return plan
         raise KeyError(f"there is no fault {fault!r}; there are: {', '.join(plan.name for plan in self.plans) or 'none'}")
 
-    def _plane(self, conductor: Conductor, board: Switchboard) -> PacketPlane:
-        return PacketPlane(self.run, board, conductor, notify=self._notify, fail_open=self._fail_open, capture=self._capture)
+    def _with_means(self, plan: FaultPlan) -> FaultPlan:
+        # As `mechanisms` chooses them for all that are there from the start.
+        if plan.packet is None:
+            return plan
+        return means(plan, self.plans, filters=self._capture is None and sockfilter.permitted())
+
+    def _enable_packets(self, conductor: Conductor, plan: FaultPlan) -> None:
+        if plan.queued is None:
+            return
+        if conductor.plane is None:
+            conductor.plane = self._plane(conductor)
+        else:
+            conductor.plane.listen(self._port.address.host, self._port.address.port)
+        if plan.queued.whole:
+            self._port.limit_segments()
+
+    def _plane(self, conductor: Conductor) -> PacketPlane:
+        plane = PacketPlane(self.run, conductor.board, conductor, notify=self._notify, fail_open=self._fail_open, capture=self._capture)
+        try:
+            plane.listen(self._port.address.host, self._port.address.port)
+        except BaseException:
+            plane.close()
+            raise
+        return plane
 
     def _finish(self, conductor: Conductor, board: Switchboard) -> None:
         conductor.end()

@@ -61,10 +61,13 @@ def unset_linger(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
 
 
-def endure(sock: socket.socket) -> None:
-    """Our own sockets take part in what is done to segments: they must not give up before the peer does (TCP_USER_TIMEOUT, tcp(7))."""
+def endure(sock: socket.socket, on: bool = True) -> None:
+    """Our own sockets take part in what is done to segments: they must not give up before the peer does (TCP_USER_TIMEOUT, tcp(7)).
+
+    It may be set and, `on` False, taken back while the connection is open.
+    """
     if sock.family != socket.AF_UNIX:
-        sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ENDURANCE)
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ENDURANCE if on else 0)
 
 
 def limit_segments(sock: socket.socket) -> None:
@@ -129,6 +132,13 @@ class Port:
         """Changes the length of the queue of the listener that is open (`listen` may be called again)."""
         if self.listener is not None:
             self.listener.listen(BACKLOG if backlog is None else backlog)
+
+    def limit_segments(self) -> None:
+        """Segments of connections that are accepted from now on must be small enough to be copied whole."""
+        if not self.whole and not self.address.is_unix:
+            self.whole = True
+            if self.listener is not None:
+                limit_segments(self.listener)
 
     def refuse(self) -> None:
         """Stops listening and keeps the port; who waits in the queue is reset."""

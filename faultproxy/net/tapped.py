@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from faultproxy.core.actions import Action
 from faultproxy.core.connection import Connection
-from faultproxy.core.events import Tap
+from faultproxy.core.events import Standing, Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import CONNECTIONS, EMBRYOS, LASTING
 from faultproxy.kernel.nfqueue import INPUT, OUTPUT
@@ -85,7 +85,7 @@ class Flow:
 class Tapped:
     """A connection whose segments are watched."""
 
-    __slots__ = ("alarm", "core", "epoch", "flows", "name", "ordinal", "waiting", "wants")
+    __slots__ = ("alarm", "core", "epoch", "flows", "name", "ordinal", "stands", "waiting", "wants")
 
     def __init__(self, core: Connection, ordinal: int, name: str) -> None:
         self.core = core
@@ -94,6 +94,8 @@ class Tapped:
         self.alarm: Alarm
         """Rings when the core wants to be asked again."""
         self.flows: list[Flow] = []
+        self.stands: list[Standing] = []
+        """What the core is to be told before anything else."""
         self.epoch = -1
         self.wants = (False, False)
         """Whether its faults want segments copied whole, and one by one."""
@@ -104,6 +106,15 @@ class Tapped:
     def gone(self) -> bool:
         """Whether nobody has anything to do with it any more."""
         return self.core.over and not self.core.lasting
+
+
+def taps_of(tapped: Tapped, key: Key, *, met_here: bool) -> tuple[tuple[Tap, Key], ...]:
+    """Where the segments of a client's connection are met whose SYN was met by that key; `met_here`: as it came in by the loopback."""
+    if tapped.core.packets is None or not tapped.core.packets.intercepted:
+        return ("from_client", key), ("to_client", reverse(key))
+    # Both ends on this machine: each segment is met once, where it comes in. Otherwise the far end's come in and ours go out.
+    hook = INPUT if met_here or key[0] == OUTPUT else OUTPUT
+    return ("c2s", key), ("s2c", (hook, back(key[1])))
 
 
 @dataclass(slots=True)
@@ -151,6 +162,13 @@ class Register:
         flow = Flow(tapped, tap, key)
         self.flows[key] = flow
         tapped.flows.append(flow)
+
+    def unwatch(self, flow: Flow) -> Key:
+        """A flow is not met any more; its key, of which the rules are to be told."""
+        flow.tapped.flows.remove(flow)
+        if self.flows.get(flow.key) is flow:
+            del self.flows[flow.key]
+        return flow.key
 
     def outlast(self, tapped: Tapped) -> None:
         """Its sockets are closed, its segments still matter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from faultproxy.core import actions as do
 from faultproxy.core.header import MSS, Malformed, Packet
@@ -46,7 +47,9 @@ class Verdicts:
         self._wholes = int(always_whole)
         self._singles = 0
         """How many want segments copied whole, and one by one."""
+        self._attended: set[int] = set()
         self._unreadable = 0
+        self._told_of_large = False
         self._overflow = 0
         """How many went past us when it was told last."""
         try:
@@ -72,6 +75,24 @@ class Verdicts:
             del self._watched[rule]
         if unwanted and not self.closed:
             self.table.untap(*unwanted)
+
+    def exchange(self, unwanted: Sequence[Key], wanted: Sequence[Key]) -> None:
+        """Segments of other flows than before are brought. Where the kernel refuses that, faults miss them, and it is told."""
+        try:
+            self.watch(wanted)
+            self.unwatch(unwanted)
+        except OSError as why:
+            self._notify(f"not all connections that are open are met by the faults that have come: {why}")
+
+    def attend(self, port: int, on: bool) -> None:
+        """From now on SYNs to that port are brought, or are not any more."""
+        if on and port not in self._attended:
+            self.table.listener(port)
+            self._attended.add(port)
+        elif not on and port in self._attended:
+            self._attended.discard(port)
+            with suppress(OSError):  # then they come, and pass
+                self.table.ignore(port)
 
     def want(self, tapped: Tapped, side: PacketSide | None) -> None:
         """Brings as much of each segment as the faults of all connections need; those of this one may have changed. None: it is gone."""
@@ -127,6 +148,22 @@ class Verdicts:
         (self.queue.accept if self._fail_open else self.queue.drop)(queued.id)
         if self._unreadable == 1:
             self._notify(f"a segment cannot be read ({why}): such are {'let through' if self._fail_open else 'dropped'}")
+
+    def came_before(self, queued: Queued, packet: Packet, faults: PacketSide) -> bool:
+        """Whether there is too little of a segment, or too much, for the faults that act on it now: it passes.
+
+        It was on its way when the fault began that needs more of it: a bundle of segments, not to be judged as one, or the head alone. Or
+        its connection was open before, so that nobody has told the two ends that the kernel copies no packet of 64 KiB.
+        """
+        if len(packet.raw) < packet.length and faults.needs_whole:
+            if packet.length > LARGEST_COPY and not self._told_of_large:
+                self._told_of_large = True
+                self._notify(
+                    f"a segment of {packet.length} bytes is too large to be copied whole, and passes the faults that want that: so do all "
+                    "as large on connections that were open before; those that open from now on have smaller ones"
+                )
+            return True
+        return queued.gso and faults.needs_single
 
     def look_for_overflow(self, read: int) -> None:
         """Tells if segments went past us, and again when it is ten times as many; to be asked when `read` have been read at once."""

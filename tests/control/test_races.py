@@ -11,9 +11,11 @@ import trio
 from faultproxy.control.errors import Unfit, Unknown
 from faultproxy.control.fleet import Spec
 from faultproxy.control.post import Post
-from faultproxy.errors import ListenError
+from faultproxy.errors import CapabilityError, ListenError
 from faultproxy.faults.tables import fault
-from tests.control.harness import daemon
+from faultproxy.kernel import privileges
+from tests.control.harness import ask, connect, daemon
+from tests.kernel.unprivileged import unprivileged
 
 pytestmark = pytest.mark.live
 
@@ -43,8 +45,6 @@ async def test_faults_that_come_and_go_while_it_is_being_bound_are_there_or_gone
             post.remove("goes")
             post.change(fault(LATE | {"name": "other", "delay": "2ms"}))
             post.change(fault(LATE | {"name": "anew", "manual": True}))
-            with pytest.raises(Unfit):
-                post.add(fault(DROP))
 
         await while_starting(post, turns, act)
         assert [stats.name for stats in post.stats] == list(post.faults)
@@ -52,6 +52,34 @@ async def test_faults_that_come_and_go_while_it_is_being_bound_are_there_or_gone
         for name in list(post.faults):
             post.order(name, heal=True)
             post.remove(name)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_packet_fault_that_cannot_run_is_refused_or_keeps_it_from_listening(turns: int) -> None:
+    with unprivileged():
+        if not privileges.lacking():
+            pytest.skip("this user may touch segments")
+        async with daemon() as here:
+            post = await here.fleet.create(Spec("a", "127.0.0.1:0", here.upstream, enabled=False))
+            refused = ""
+
+            def act() -> None:
+                nonlocal refused
+                try:
+                    post.add(fault(DROP))
+                except Unfit as error:
+                    refused = str(error)
+
+            try:
+                await while_starting(post, turns, act)
+            except* CapabilityError:
+                assert not refused
+            assert (post.enabled, "gone" in post.faults) == (bool(refused), not refused)
+            if refused:
+                assert "CAP_NET_ADMIN" in refused
+            else:
+                with pytest.raises(CapabilityError):
+                    await post.enable()
 
 
 async def test_what_is_removed_while_it_is_being_bound_does_not_listen() -> None:
@@ -86,6 +114,27 @@ async def test_who_fails_to_bind_takes_no_namesake_with_him() -> None:
         assert second is not first
         assert here.fleet.get("a") is second
         assert second.enabled
+
+
+async def test_a_move_that_is_called_off_has_told_no_other_address() -> None:
+    async with daemon() as here:
+        post = await here.fleet.create(Spec("a", "127.0.0.1:0", here.upstream))
+        before = (post.listen, post.upstream)
+        called_off = trio.CancelScope()
+
+        async def move() -> None:
+            with called_off:
+                await post.move(upstream="127.0.0.1:1")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(move)
+            while post.upstream == before[1]:
+                await trio.lowlevel.checkpoint()
+            called_off.cancel()
+        assert (post.listen, post.upstream) == before
+        await post.enable()
+        async with await connect(post.listen) as client:
+            assert await ask(client) == b"ping"
 
 
 async def test_a_change_that_fails_changes_nothing() -> None:

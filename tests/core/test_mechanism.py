@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faultproxy.core.mechanism import by, choose
+from faultproxy.core.mechanism import by, choose, crowded_out, means
 from tests.core.playbook import written
 
 DATA_IN = 'kind = "drop"\nname = "{}"\ndirection = "{}"\nsegments = "data"\n'
@@ -49,3 +49,20 @@ def test_two_at_one_tap_keep_the_order_of_the_file() -> None:
 
 def test_other_planes_have_no_mechanism() -> None:
     assert chosen('kind = "latency"\ndelay = "1ms"\n') == [None]
+
+
+def test_one_that_comes_later_is_filtered_only_where_it_is_alone() -> None:
+    there = choose([written(DATA_IN.format("a", "from_client") + 'on_fin = "client"')], filters=True)
+    elsewhere = means(written(DATA_IN.format("b", "from_server") + 'on_fin = "client"'), there, filters=True)
+    beside = means(written(DATA_IN.format("c", "from_client") + 'on_fin = "client"'), there, filters=True)
+    assert (by(elsewhere), by(beside)) == ("socket filter", "queue")
+    assert crowded_out(there, elsewhere) == ()
+    assert [by(plan) for plan in crowded_out(there, beside)] == ["queue"]
+
+
+def test_other_figures_of_the_same_fault_do_not_crowd_it_out() -> None:
+    table = DATA_IN.format("a", "from_client") + 'on_fin = "client"\n'
+    there = choose([written(table)], filters=True)
+    assert by(means(written(table + "length = {max = 9}"), there, filters=True)) == "socket filter"
+    changed = means(written(table + "step = 2"), there, filters=True)
+    assert (by(changed), crowded_out(there, changed)) == ("queue", ())

@@ -144,8 +144,6 @@ def test_what_is_asked_wrongly_is_told_at_once(upstream: str) -> None:
             proxy.fault("lat")
         with pytest.raises(ScenarioError, match=r'fault latency\.delay: a time needs a unit: write it like "50ms", not 2'):
             proxy.fault("latency", delay=2)
-        with pytest.raises(ScenarioError, match=r"drop acts on segments.*give it beforehand"):
-            proxy.fault("drop", direction="from_client", segments="data")
         with pytest.raises(ScenarioError, match="within: "):
             proxy.wait_fired("late", within="soon")
 

@@ -183,6 +183,7 @@ async def rig(
     watch: Watch | None = None,
     capture: Capture | None = None,
     fail_open: bool = True,
+    tells_all: bool = False,
 ) -> AsyncIterator[Rig]:
     """A server's listener, a proxy before it with these faults (TOML tables), and an end that leaves nothing open."""
     listener = trio.socket.socket(trio.socket.AF_INET6 if ":" in host else trio.socket.AF_INET)
@@ -204,6 +205,7 @@ async def rig(
             watch=watch,
             capture=capture,
             fail_open=fail_open,
+            tells_all=tells_all,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(proxy.serve)

@@ -165,7 +165,7 @@ def passed(r: Rig) -> int:
     conductor = r.proxy._conductor
     assert conductor is not None
     assert conductor.plane is not None
-    return conductor.plane._queue.received
+    return conductor.plane.queue.received
 
 
 async def talk(client: End, server: End) -> None:

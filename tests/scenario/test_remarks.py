@@ -64,7 +64,7 @@ def test_an_expression_that_may_hold_everything_up_is_remarked_on() -> None:
     before = HEAD.partition("[[expect]]")[0]
     said = load_text(before + fault % "(?!x)y", "late.toml", Path())[0].remarks
     assert len(said) == 1
-    assert said[0].startswith("late.toml:10: fault \"latency\".on_match.c2s: because of a look-around")
+    assert said[0].startswith('late.toml:10: fault "latency".on_match.c2s: because of a look-around')
     assert load_text(before + fault % "(a+)+$", "late.toml", Path())[0].remarks == ()
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import PACKETS_HELD
-from faultproxy.core.packet_stage import Item, Items, Lost
+from faultproxy.core.packet_stage import Item, Items, Lost, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.track import Leg
 from faultproxy.faults.delays import Delays
@@ -70,3 +70,9 @@ class _Delay(TapStage):
         out = [packet for _, _, packet in sorted(self._held)]
         self._held.clear()
         return out
+
+    def inherit(self, before: PacketStage) -> bool:
+        if not isinstance(before, _Delay):
+            return False
+        self._held, self._numbers = before._held, before._numbers
+        return True

@@ -10,7 +10,7 @@ from pydantic import Field
 from faultproxy.core.events import Tap
 from faultproxy.core.header import SACK, Packet, before
 from faultproxy.core.mechanism import INCOMING
-from faultproxy.core.packet_stage import Items, Lost, PacketPlan
+from faultproxy.core.packet_stage import Items, Lost, PacketPlan, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.shape import ACK, RST, SHAPES, SYN
 from faultproxy.core.track import KEEPALIVE, Leg
@@ -79,6 +79,11 @@ class _Drop(TapStage):
         self._let_through = self.way.acked
         return ()
 
+    def known(self, now: float) -> Items:
+        if self._let_through is None:
+            self._let_through = self.way.acked
+        return ()
+
     def packet(self, packet: Packet, matched: bool, now: float) -> Items:
         if self._selector.takes(packet, matched):
             if self._keeps and packet.pure_ack and not packet.marks & KEEPALIVE:
@@ -96,6 +101,13 @@ class _Drop(TapStage):
         withheld, self._withheld = self._withheld, None
         told = None if withheld is None else acknowledgement(withheld, self.tap, self.leg)
         return () if told is None else (told,)
+
+    def inherit(self, before: PacketStage) -> bool:
+        if not isinstance(before, _Drop):
+            return False
+        self._withheld = before._withheld
+        self._let_through = before._let_through if before._rewind else self.way.acked
+        return True
 
     def _withhold(self, packet: Packet) -> None:
         if self._withheld is None or not before(packet.ack, self._withheld.ack):

@@ -10,7 +10,7 @@ from pydantic import Field
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import PACKETS_HELD
-from faultproxy.core.packet_stage import Item, Items
+from faultproxy.core.packet_stage import Item, Items, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.track import Leg
 from faultproxy.faults.fields import Duration
@@ -74,6 +74,12 @@ class _Duplicate(TapStage):
         out = [copy for _, copy in self._waiting]
         self._waiting.clear()
         return out
+
+    def inherit(self, before: PacketStage) -> bool:
+        if not isinstance(before, _Duplicate):
+            return False
+        self._waiting = before._waiting
+        return True
 
     def _how(self) -> str:
         times = f"{self._copies} times" if self._copies > 1 else "once"

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet, make
-from faultproxy.core.packet_stage import NOTHING, Items
+from faultproxy.core.packet_stage import NOTHING, Items, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.shape import ACK, FIN, RST, SYN
 from faultproxy.core.track import Leg
@@ -57,23 +57,37 @@ class _Forge(TapStage):
         self._blind = fault.sequence == "blind"
         self._chance = chance
         self._owed = 0
-        """How many could not be sent yet, for want of addresses."""
+        """How many could not be sent yet, for want of addresses or numbers."""
 
     def start(self, now: float) -> Items:
-        if self.way.last is None and self.back.last is None:
+        if not self._ready():
             self._owed += 1
             return NOTHING
         return self._forged()
 
     def packet(self, packet: Packet, matched: bool, now: float) -> Items:
-        if not self._owed:
-            return (packet,)
+        return (packet, *self.known(now)) if self._owed else (packet,)
+
+    def known(self, now: float) -> Items:
+        if not self._owed or not self._ready():
+            return NOTHING
         owed, self._owed = self._owed, 0
-        return (packet, *(item for _ in range(owed) for item in self._forged()))
+        return [item for _ in range(owed) for item in self._forged()]
 
     def heal(self, now: float) -> Items:
         self._owed = 0
         return NOTHING
+
+    def inherit(self, before: PacketStage) -> bool:
+        self._owed = before._owed if isinstance(before, _Forge) else 0
+        return True  # to start it again would be to send another one
+
+    def _ready(self) -> bool:
+        # There are addresses and numbers. Where nobody has seen the connection open, a segment without payload does not tell what is
+        # expected: it may be a keep-alive, whose number lies before that.
+        if self.way.isn is not None or self.back.isn is not None or self.back.acked is not None:
+            return self.way.last is not None or self.back.last is not None
+        return self.way.last is not None and self.way.last.size > 0
 
     def _forged(self) -> Items:
         seq, ack = self._numbers()

@@ -10,7 +10,7 @@ from pydantic import Field
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
 from faultproxy.core.limits import PACKETS_HELD
-from faultproxy.core.packet_stage import Item, Items, Lost
+from faultproxy.core.packet_stage import Item, Items, Lost, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.track import Leg
 from faultproxy.faults.fields import Duration
@@ -46,7 +46,7 @@ class _Reorder(TapStage):
         self._within = fault.within
         self._passed = 0
         self._held: deque[tuple[int, float, Packet]] = deque()
-        """Behind how many, and when at the latest. Both only grow, so the first held is the first released."""
+        """Behind how many, and when at the latest. Who was held first is released first, even if those after it are to wait for less."""
 
     def start(self, now: float) -> Items:
         self._selector.reset()
@@ -79,3 +79,9 @@ class _Reorder(TapStage):
         out = [packet for _, _, packet in self._held]
         self._held.clear()
         return out
+
+    def inherit(self, before: PacketStage) -> bool:
+        if not isinstance(before, _Reorder):
+            return False
+        self._held, self._passed = before._held, before._passed
+        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -206,15 +207,7 @@ class SelectingFault(PacketFault):
     def sorts(self) -> Sorts:
         """What a segment must look like; without `shapes` and `marks` where no segment can be so."""
         least, most = (self.length.min, self.length.max) if self.length else (0, None)
-        if self.carrying:
-            least = max(least, 1)
-        if most is not None and most < least:
-            return Sorts(())
-        absent = [name for name in self.flags if name.startswith("!")]
-        exact = Shape(bits(set(self.flags) - set(absent)), bits(name[1:] for name in absent), least, most)
-        shapes = (SHAPES[sort].both(exact) for sort in self.segments if sort in SHAPES)
-        marks = sum(_MARKS[sort] for sort in self.segments if sort in _MARKS)
-        return Sorts(tuple(found for found in shapes if found is not None), marks, exact)
+        return _sorts(self.segments, self.flags, max(least, 1) if self.carrying else least, most)
 
     def selector(self, chance: Chance) -> Selector:
         """Goes through the segments of one tap of one connection."""
@@ -235,3 +228,15 @@ class SelectingFault(PacketFault):
         return PacketPlan(
             taps=self.taps(), stage=self.stage, payload=self.payload, whole=self.whole or self.payload is not None, back=self.back
         )
+
+
+@lru_cache(maxsize=256)
+def _sorts(segments: tuple[Segment, ...], flags: tuple[str, ...], least: int, most: int | None) -> Sorts:
+    # Asked for every connection, with the same answer.
+    if most is not None and most < least:
+        return Sorts(())
+    absent = [name for name in flags if name.startswith("!")]
+    exact = Shape(bits(set(flags) - set(absent)), bits(name[1:] for name in absent), least, most)
+    shapes = (SHAPES[sort].both(exact) for sort in segments if sort in SHAPES)
+    marks = sum(_MARKS[sort] for sort in segments if sort in _MARKS)
+    return Sorts(tuple(found for found in shapes if found is not None), marks, exact)

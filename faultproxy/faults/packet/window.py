@@ -8,7 +8,7 @@ from pydantic import Field
 
 from faultproxy.core.events import Tap
 from faultproxy.core.header import Packet
-from faultproxy.core.packet_stage import Items
+from faultproxy.core.packet_stage import Items, PacketStage
 from faultproxy.core.rng import Chance
 from faultproxy.core.shape import ACK, RST, SYN
 from faultproxy.core.track import Leg
@@ -66,3 +66,9 @@ class _Window(TapStage):
         latest, self._latest = self._latest, None
         told = None if latest is None else acknowledgement(latest, self.tap, self.leg)
         return () if told is None else (told,)
+
+    def inherit(self, before: PacketStage) -> bool:
+        if not isinstance(before, _Window):
+            return False
+        self._latest = before._latest
+        return True
