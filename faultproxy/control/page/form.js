@@ -107,9 +107,7 @@ class FaultForm {
     own.sort((one, other) => rank(one) - rank(other));
     const fields = own.map((key) => this._field(key, schema.properties[key], schema.required?.includes(key)));
     const rest = fields.slice(SHOWN);
-    const packet = this._kind.plane === "packet";
     const start = h("select", { "data-key": "start", id: "key-start" }, h("option", { value: "" }, "at once, or as said below"), h("option", { value: "manual" }, "by hand"));
-    if (packet) /** @type {HTMLSelectElement} */ (start).value = "manual";
     const more = rest.length ? [h("details", {}, h("summary", {}, `${rest.length} more of ${name}`), h("div", { class: "fields" }, ...rest))] : [];
     this._fields?.replaceChildren(...fields.slice(0, SHOWN), h("label", {}, "Starts ", start), this._text("lasts", "until healed", "10s"), this._text("connections", "whom it hits", "all"), ...more);
     this._wrong?.replaceChildren();
