@@ -10,7 +10,9 @@ What RE2 cannot do at all (look-arounds, back-references) is searched for by `re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -48,6 +50,8 @@ _PLACES = {
     "AT_BOUNDARY": r"\b",
     "AT_NON_BOUNDARY": r"\B",
 }
+_NOWHERE = r"[^\x00-\xff]"
+_INSIDE_NOTHING = re.search(rb"\B", b"") is not None  # to `re`, from Python 3.14 on, as it always has been to RE2
 _BACKTRACKING = {
     "ASSERT": "a look-around, (?=…) or (?<=…)",
     "ASSERT_NOT": "a look-around, (?!…) or (?<!…)",
@@ -62,13 +66,22 @@ class Backtracks(Exception):
     """No linear search can be had: it says which part of the expression is to blame, for a sentence."""
 
 
+def read(text: bytes) -> re.Pattern[bytes]:
+    """As `re.compile`, without a warning of what later versions of Python may read otherwise, such as ``[[]``."""
+    with _quiet():
+        return re.compile(text)
+
+
 def search(expression: re.Pattern[bytes]) -> Search:
     """The quickest search for it that does not depend on luck; that of `re` where there is no other."""
     try:
         found: Search = _compiled(expression).search
+        if _INSIDE_NOTHING or _PLACES["AT_NON_BOUNDARY"] not in (written := _written(expression)):
+            return found
+        in_nothing = _re2(written.replace(_PLACES["AT_NON_BOUNDARY"], _NOWHERE)).search(b"") is not None
     except Backtracks:
         return expression.search
-    return found
+    return lambda line: found(line) if line else in_nothing
 
 
 def backtracks(expression: re.Pattern[bytes]) -> str:
@@ -90,20 +103,34 @@ def unbounded(expression: re.Pattern[bytes]) -> str:
 
 @lru_cache(256)
 def _compiled(expression: re.Pattern[bytes]) -> Any:
+    return _re2(_written(expression))
+
+
+def _re2(written: str) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = MEMORY
     options.log_errors = False
     try:
-        return re2.compile(_written(expression).encode("ascii"), options)
+        return re2.compile(written.encode("ascii"), options)
     except re2.error as error:
         raise Backtracks("its size: a count {m,n}, or several within each other, repeats something more than 1000 times") from error
+
+
+def _written(expression: re.Pattern[bytes]) -> str:
+    try:
+        with _quiet():
+            tree = _PARSER.parse(expression.pattern, expression.flags)
+        return _sequence(tree, expression.flags)
     except RecursionError as error:
         raise Backtracks("the depth to which its groups are nested") from error
 
 
-def _written(expression: re.Pattern[bytes]) -> str:
-    return _sequence(_PARSER.parse(expression.pattern, expression.flags), expression.flags)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Possible ", FutureWarning)
+        yield
 
 
 def _sequence(parts: Iterable[tuple[Any, Any]], flags: int) -> str:
@@ -174,4 +201,4 @@ def _ranges(wanted: Iterable[int]) -> str:
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return rf"\x{ranges[0][0]:02x}"
     inside = "".join(rf"\x{first:02x}-\x{last:02x}" for first, last in ranges)
-    return f"[{inside}]" if ranges else r"[^\x00-\xff]"
+    return f"[{inside}]" if ranges else _NOWHERE

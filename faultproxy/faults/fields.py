@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from faultproxy.core import match, units
+from faultproxy.core import linear, match, units
 from faultproxy.core.events import DIRECTIONS, Direction
 from faultproxy.core.limits import MATCH_EXPRESSION, MATCH_LITERAL
 from faultproxy.core.match import Regex
@@ -94,7 +94,7 @@ def _regex(text: bytes) -> Regex:
     if len(text) > MATCH_EXPRESSION:
         raise ValueError(f"a regular expression has at most {MATCH_EXPRESSION} bytes, not {len(text)}")
     try:
-        return Regex(re.compile(text))
+        return Regex(linear.read(text))
     except (re.error, OverflowError) as exc:
         raise ValueError(f"not a regular expression: {exc}") from exc
     except RecursionError as exc:

@@ -42,6 +42,8 @@ def main() -> None:
             result = trio.run(_played, task, out)
             if result is not None:
                 _end(out, result.outcome, result.reason, text(result))
+            else:
+                signal.raise_signal(signal.SIGTERM)  # which is what has ended it, and so the end is told
         except FaultproxyError as error:
             _failed(out, error)
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from faultproxy.cli.serve import play
 from faultproxy.control import runs
 from faultproxy.control.runs import Ending
 from faultproxy.control.security import Limits
+from faultproxy.control.v1.runs import _whole
+from faultproxy.scenario import load_tables
 from tests.control.harness import Daemon, daemon, lines
 
 pytestmark = pytest.mark.live
@@ -126,6 +129,9 @@ async def test_a_result_of_megabytes_comes_whole() -> None:
             "probe asker: reply: the regular expression '(?=a)b' is refused",
         ),
         ({"probe": [ASKER | {"reply": {"regex": "${x}"}}], "vars": {"x": r"(a)\1"}}, "a back-reference"),
+        ({"probe": [ASKER | {"reply": {"regex": "b${x}"}}], "vars": {"x": "a" * 256}}, "of 257 bytes is refused"),
+        ({"probe": [ASKER | {"reply": {"regex": "${x}"}}], "vars": {"x": "${y}${y}", "y": "a"}}, "made of others"),
+        ({"case": [{"name": "one"}, {"name": "two"}]}, "it has 2 cases"),
     ],
 )
 async def test_what_is_refused(more: dict[str, Any], why: str) -> None:
@@ -133,3 +139,20 @@ async def test_what_is_refused(more: dict[str, Any], why: str) -> None:
         answer = await here.api.post("/v1/runs", json=scenario(here.upstream) | more)
         assert answer.status_code == 422
         assert why in answer.json()["detail"]
+
+
+async def test_half_a_character_is_refused_and_spoils_no_answer() -> None:
+    async with daemon(play=play) as here:
+        sent = json.dumps(scenario(here.upstream, title="\ud800"))
+        answer = await here.api.post("/v1/runs", content=sent, headers={"content-type": "application/json"})
+        assert (answer.status_code, "surrogates not allowed" in answer.json()["detail"]) == (422, True)
+        assert (await here.api.get("/v1/runs")).json() == {"runs": []}
+        paired = json.dumps(scenario(here.upstream, title="\U0001f310"))
+        assert (await here.api.post("/v1/runs", content=paired)).json()["scenario"] == "\U0001f310"
+
+
+async def test_a_result_that_many_ask_for_is_in_memory_once() -> None:
+    run = runs.Run("one", load_tables({"proxy": {"listen": "127.0.0.1:0"}}, "here", Path())[0], 1, "ended")
+    run.ending = Ending("passed", "", b'{"a": 1}')
+    assert any(part is run.ending.result for part in _whole(run))
+    assert json.loads(b"".join(_whole(run)))["result"] == {"a": 1}

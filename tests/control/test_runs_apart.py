@@ -104,13 +104,14 @@ def test_the_daemons_end_leaves_nobody_behind(number: signal.Signals) -> None:
         until(lambda: not here.processes())
 
 
-def test_one_that_dies_is_told_so_and_harms_nobody() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_one_that_dies_is_told_so_and_harms_nobody(number: signal.Signals) -> None:
     with playing() as here:
-        os.kill(here.worker(), signal.SIGKILL)
+        os.kill(here.worker(), number)
         until(lambda: here.state()["state"] == "ended")
         state = here.state()
         assert state["outcome"] == "error"
-        assert "was ended by SIGKILL, in the phase 'faults'" in state["reason"]
+        assert f"was ended by {number.name}, in the phase 'faults'" in state["reason"]
         assert state["result"] == {"outcome": "error", "reason": state["reason"]}
         assert here.daemon.made("a", "127.0.0.1:9", [])
         until(lambda: list(here.processes()) == [here.daemon.process.pid])

@@ -176,3 +176,16 @@ def test_one_is_the_same_behind_a_pickle() -> None:
     again: Regex = pickle.loads(pickle.dumps(found))
     assert again == found
     assert again.search(b"aa")
+
+
+def test_an_empty_line_has_no_inside() -> None:
+    for text in (r"\B", r"^\B$", r"a?\B", r"x|\B", r"\Ba?|b", r"\B|"):
+        known = expression(text)
+        for line in (b"", b"a", b"ab", b"."):
+            assert bool(linear.search(known)(line)) == bool(known.search(line)), (text, line)
+
+
+def test_nothing_is_said_of_what_later_versions_may_read_otherwise() -> None:
+    known = linear.read(b"^[[]INFO] ")  # warnings are errors here
+    assert linear.search(known)(b"[INFO] ready")
+    assert not linear.search(known)(b"INFO ready")

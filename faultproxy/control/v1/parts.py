@@ -70,6 +70,8 @@ async def sent(request: Request) -> str | dict[str, Any]:
         return text
     try:
         found = json.loads(text)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair could never be told again
     except (ValueError, RecursionError) as error:
         todo = "send JSON, or TOML with the content type application/toml"
         raise Refused(422, "what was sent cannot be used", f"it is no JSON: {error}", todo) from error

@@ -73,17 +73,15 @@ def scenario(sent: str | Mapping[str, Any]) -> Scenario:
     bytes are carried, that is for a thread (`parts.Control.scenario`).
     """
     refuse(sent)
-    found = load_text(sent, CALLED, Path()) if isinstance(sent, str) else load_tables(sent, CALLED, Path())
-    if len(found) != 1:
-        raise ScenarioError(f"{CALLED}: case: it has {len(found)} cases, and one can be played at a time: send it with one")
-    if len(found[0].faults) > FAULTS:
+    (found,) = load_text(sent, CALLED, Path()) if isinstance(sent, str) else load_tables(sent, CALLED, Path())
+    if len(found.faults) > FAULTS:
         raise Bounded(f"a scenario has at most {FAULTS} faults here")
-    if unsupported := found[0].unsupported():
+    if unsupported := found.unsupported():
         raise ScenarioError(*unsupported)
-    parts = [(kind, part) for kind in ("fault", "probe", "crowd") for part in getattr(found[0], f"{kind}s")]
+    parts = [(kind, part) for kind in ("fault", "probe", "crowd") for part in getattr(found, f"{kind}s")]
     if slow := [f"{CALLED}: {kind} {part.name}: {what}" for kind, part in parts for what in expressions.slow(part)]:
         raise ScenarioError(*slow)
-    return found[0]
+    return found
 
 
 def playable(scenario: Scenario) -> None:
@@ -114,6 +112,9 @@ def refuse(sent: str | Mapping[str, Any]) -> None:
     mistakes = [f"{CALLED}: [{key}] is refused: {why}" for key, why in FORBIDDEN.items() if key in data]
     if len(data) > ENTRIES or any(isinstance(part, list | dict) and len(part) > ENTRIES for part in data.values()):
         raise ScenarioError(f"{CALLED}: at most {ENTRIES} keys stand at its top, and at most {ENTRIES} tables or keys below each of them")
+    cases = data.get("case")
+    if isinstance(cases, list) and len(cases) > 1:  # and none of them is read: each is a whole scenario
+        raise ScenarioError(f"{CALLED}: case: it has {len(cases)} cases, and one can be played at a time: send it with one")
     include = data.get("include", [])
     for entry in include if isinstance(include, list) else [include]:
         if not (isinstance(entry, str) and entry.startswith(PROFILE) and "$" not in entry):

@@ -46,7 +46,7 @@ async def start_run(
 @router.get("/runs/{number}", response_model=RunState)
 async def get_run(here: Here, number: Number) -> Response:
     """How far it is, or how it ended."""
-    return Whole(_whole(_runs(here).get(number)))
+    return Whole(*_whole(_runs(here).get(number)))
 
 
 @router.get("/runs/{number}/events", response_class=Response, responses=described("an event `phase` for each that begins, then `ended`"))
@@ -85,12 +85,12 @@ def _runs(here: Here) -> Runs:
     return here.runs
 
 
-def _whole(run: Run) -> bytes:
-    # Its result is JSON already, of megabytes: it is put in its place as it is.
+def _whole(run: Run) -> tuple[bytes, ...]:
+    # Its result is JSON already, of megabytes: it is put in its place as it is, and not copied for everybody who asks.
     state = _state(run).model_dump_json().encode()
     if run.ending is None or not run.ending.result:
-        return state
-    return b"".join((state.removesuffix(b"null}"), run.ending.result, b"}"))
+        return (state,)
+    return state.removesuffix(b"null}"), run.ending.result, b"}"
 
 
 def _state(run: Run) -> RunState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing
 from typing import Any
 
@@ -23,8 +23,8 @@ MEDIA_TYPE = "text/event-stream"
 PIECE = 64 * 1024
 """Bytes of an answer that are written in one turn."""
 
-Source = AsyncGenerator[tuple[str, Mapping[str, Any] | bytes], None]
-"""Events: the name and the data of each; bytes are JSON already, in one line."""
+Source = AsyncGenerator[tuple[str, Mapping[str, Any] | Sequence[bytes]], None]
+"""Events: the name and the data of each; pieces of bytes are JSON already, together one line."""
 
 
 class Events(Response):
@@ -56,11 +56,11 @@ class Events(Response):
         telling = trio.CancelScope()
         since: float | None = None
 
-        async def say(text: bytes) -> None:
+        async def say(*parts: bytes) -> None:
             nonlocal since
             async with turn:
                 with trio.CancelScope(shield=True):  # half an event would be taken for another
-                    for piece in _pieces(text):
+                    for piece in _pieces(parts):
                         since = trio.current_time()
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
                 since = None
@@ -90,35 +90,55 @@ class Events(Response):
             nursery.start_soon(lose_patience)
             with telling:
                 async for name, data in source:
-                    await say(_event(name, data))
+                    await say(*_event(name, data))
             if telling.cancel_called:
-                await say(_event("dropped", {"event": "dropped", "why": f"nothing was read for {DEAF:g} s; ask again"}))
+                await say(*_event("dropped", {"event": "dropped", "why": f"nothing was read for {DEAF:g} s; ask again"}))
             nursery.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Whole(Response):
-    """A document in JSON that may have megabytes: it is written in pieces, and between two of them others have their turn."""
+    """A document in JSON, of parts that may have megabytes: it is written in pieces, and between two of them others have their turn.
+
+    The parts are not joined: of what many ask for, and do not read, there is one in memory.
+    """
 
     media_type = "application/json"
+
+    def __init__(self, *parts: bytes) -> None:
+        super().__init__(headers={"content-length": str(sum(map(len, parts)))})
+        self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for piece in _pieces(self.body):
+        for piece in _pieces(self._parts):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await trio.lowlevel.checkpoint()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _pieces(data: bytes | memoryview) -> Iterator[bytes]:
-    view = memoryview(data)
-    return (bytes(view[at : at + PIECE]) for at in range(0, len(view), PIECE))
+def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
+    # All of one length but the last, as if the parts were one: what is short is one chunk for who reads it.
+    piece = b""
+    for part in parts:
+        at = 0
+        while at < len(part):
+            taken = part[at : at + PIECE - len(piece)]
+            at += len(taken)
+            piece += taken
+            if len(piece) == PIECE:
+                yield piece
+                piece = b""
+    if piece:
+        yield piece
 
 
-def _event(name: str, data: Mapping[str, Any] | bytes) -> bytes:
-    text = data if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False).encode()
-    return b"".join((b"event: ", name.encode(), b"\ndata: ", text, b"\n\n"))
+def _event(name: str, data: Mapping[str, Any] | Sequence[bytes]) -> tuple[bytes, ...]:
+    head = f"event: {name}\ndata: ".encode()
+    if isinstance(data, Mapping):
+        return (head + json.dumps(data, ensure_ascii=False).encode() + b"\n\n",)
+    return (head, *data, b"\n\n")
 
 
 def described(what: str) -> dict[int | str, dict[str, Any]]:
