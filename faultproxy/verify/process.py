@@ -15,6 +15,7 @@ from subprocess import DEVNULL, PIPE, STDOUT
 
 import trio
 
+from faultproxy.errors import FaultproxyError
 from faultproxy.verify import strays
 
 OUTPUT_KEPT = 64 * 1024
@@ -72,11 +73,14 @@ async def kept(process: trio.Process, grace: float, *, mark: str = "") -> AsyncI
     """At the end of the block the process gets SIGTERM, and after `grace` seconds SIGKILL, and so does what it has left behind: in its
     session, and by the `mark` that it was started with also outside.
 
-    Should we be killed ourselves meanwhile, it is killed with all that it has started.
+    Should we be killed ourselves meanwhile, it is killed with all that it has started. Raises FaultproxyError where that cannot be had.
     """
     guard = None
     try:
-        guard = _guard(process.pid, mark)
+        try:
+            guard = _guard(process.pid, mark)
+        except OSError as error:
+            raise FaultproxyError(f"no shell can be started to end process {process.pid} should we be killed: {error.strerror}") from error
         yield
     finally:
         with trio.CancelScope(shield=True):

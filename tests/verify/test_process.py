@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from faultproxy.errors import FaultproxyError
 from faultproxy.verify import process
 from faultproxy.verify.figures import Figures, figures
 from faultproxy.verify.process import Output
@@ -107,3 +109,15 @@ def test_what_is_installed_beside_us_need_not_be_on_path(monkeypatch: pytest.Mon
     assert process.found(["faultproxy-arena", "-v"]) == [str(tmp_path / "bin" / "faultproxy-arena"), "-v"]
     assert process.found(["elsewhere", "-v"]) == ["elsewhere", "-v"]
     assert process.found(["./faultproxy-arena"]) == ["./faultproxy-arena"]
+
+
+async def test_without_a_guard_it_is_ended_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*command: object, **how: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    running = await process.start(["sleep", "60"], None, mark="")
+    monkeypatch.setattr(process, "_guard", refused)
+    with pytest.raises(FaultproxyError, match=f"no shell can be started to end process {running.pid} .*: Resource temporarily unavailable"):
+        async with process.kept(running, 1.0):
+            raise AssertionError("it has not begun")
+    assert running.returncode is not None

@@ -19,7 +19,7 @@ MEDIA_TYPE = "application/problem+json"
 SAID: Mapping[type[FaultproxyError], tuple[int, str, str]] = {
     Unknown: (404, "there is none of that name", "list what there is, with a GET one level up"),
     Taken: (409, "that name is taken", "choose another, or delete the one that has it"),
-    Bounded: (409, "there are too many already", "delete some"),
+    Bounded: (409, "there are too many already", "wait until some have gone, or delete some"),
     Unfit: (409, "it cannot be done in this state", "see what the detail names"),
     ListenError: (409, "it cannot listen there", "choose another address; port 0 takes any port that is free"),
     CapabilityError: (
