@@ -256,8 +256,8 @@ class Post:
             proxy.change(fault.plan(), fault.table())
         except ValueError:
             proxy.remove(fault.name)
-            proxy.add(fault.plan(), fault.table())
             del self.faults[fault.name]
+            proxy.add(fault.plan(), fault.table())
             self.faults[fault.name] = fault
 
     def remove(self, name: str, *, drain: bool = False) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from faultproxy.kernel import tcpinfo
 
 _REPAIR, _REPAIR_QUEUE, _QUEUE_SEQ, _TIMESTAMP = 19, 20, 21, 24  # linux/tcp.h
-_ON, _OFF_WITHOUT_PROBE = 1, -1
+_ON, _OFF, _OFF_WITHOUT_PROBE = 1, 0, -1
 _RECEIVE, _SEND = 1, 2
 _SIOCOUTQ = 0x5411
 _TRIES = 8
@@ -86,9 +86,17 @@ def _numbers(sock: socket.socket) -> tuple[int, int, int]:
         sock.setsockopt(socket.IPPROTO_TCP, _REPAIR_QUEUE, _SEND)
         written = sock.getsockopt(socket.IPPROTO_TCP, _QUEUE_SEQ)
     finally:
-        sock.setsockopt(socket.IPPROTO_TCP, _REPAIR, _OFF_WITHOUT_PROBE)
+        _leave_repair(sock)
     (unacked,) = struct.unpack("i", fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)))
     return written, expected, unacked
+
+
+def _leave_repair(sock: socket.socket) -> None:
+    # Whatever happens: a socket that stayed in repair mode would never send again, not even a FIN.
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, _REPAIR, _OFF_WITHOUT_PROBE)
+    except OSError:  # a kernel that knows no way without a probe; the peer answers that with an ACK
+        sock.setsockopt(socket.IPPROTO_TCP, _REPAIR, _OFF)
 
 
 def _read(sock: socket.socket, info: tcpinfo.TcpInfo, written: int, expected: int, unacked: int) -> Standing:

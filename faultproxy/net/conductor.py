@@ -77,7 +77,7 @@ class Conductor:
         """By link: connections that no fault has to do with, and a capture has."""
         self._turns = Turns()
         self._wake: float | None = None
-        self._filters = Filters(board, self.tell)
+        self._filters = Filters(board, self._filtered)
         self.door = Door(board, port, admit=self._admit, room=self._room, knocked=self._knocked, notify=notify)
         self.now = trio.current_time
 
@@ -207,8 +207,8 @@ class Conductor:
         return [each for each in found if each is not None]
 
     def _settle(self, link: Link) -> None:
-        # Its SYN was not seen, or a fault has joined it since; usually there is nothing to be done.
-        if self.plane is not None and link.core is not None and link.core.packets is not None:
+        # Its SYN was not seen, or a fault has joined or left it since; usually there is nothing to be done.
+        if self.plane is not None and link.core is not None:
             self.plane.settle([self._open(link.core, link)])
 
     def _told(self, link: Link, event: ev.Event) -> None:
@@ -221,6 +221,14 @@ class Conductor:
         self.carry(outcome)
         if not outcome or outcome[0][0] is not core:
             link.refresh()
+
+    def _filtered(self, link: Link, event: ev.Filtered) -> None:
+        def told() -> None:
+            # A filter is asked for its count as it goes, and its fault may have gone in that very turn.
+            if link.core is not None and event.fault in link.core.faults:
+                self._told(link, event)
+
+        self.in_turn(told)
 
     def _killed(self, link: Link) -> None:
         link.act([ResetLeg(side) for side in tuple(link.legs)])
@@ -266,8 +274,8 @@ class Conductor:
         wanted = self.run.sockets if core is None else core.sockets(self.run.sockets)
         try:
             sockets.tune(sock, wanted.client_rcvbuf, wanted.client_sndbuf)
-            if self.plane is not None:
-                sockets.endure(sock)
+            if self.plane is not None and (met := born.core if isinstance(born, Tapped) else core) is not None:
+                self.plane.endure(met, sock)
         except OSError:  # the client is gone already
             sock.close()
             if core is not None and (self.plane is None or not self.plane.outlast(core)):

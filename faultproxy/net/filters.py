@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ASK_EVERY = 0.05
 """Seconds between two looks at how many segments a filter has dropped: the kernel tells nobody by itself."""
 
-Tell = Callable[["Link", ev.Event], None]
+Tell = Callable[["Link", ev.Filtered], None]
 
 
 class Filters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -106,9 +106,9 @@ class Untold:
         self._tell = tell
         self._waiting: deque[Tapped] = deque()
 
-    def add(self, connections: Iterable[Tapped]) -> None:
+    def add(self, connections: Sequence[Tapped]) -> None:
         """Some more."""
-        if not self._waiting:
+        if connections and not self._waiting:
             self._board.call_at(trio.current_time(), self._some)
         self._waiting.extend(connections)
 
@@ -142,6 +142,8 @@ class Settling:
             return False
         watched = faults.watched if faults is not None else frozenset()
         met = {flow.tap for flow in tapped.flows} if tapped is not None else set()
+        if tapped is not None and tapped.patient != bool(watched):
+            return True  # it has been dialling, and so was not met yet
         return watched != met or (faults is not None and any(faults.begun(tap) is None for tap in watched))
 
     def take(self, found: Open) -> None:
@@ -160,6 +162,7 @@ class Settling:
                     self._meet(tapped, leg, faults)
         if tapped.stands:
             self.untold.append(tapped)
+        tapped.patient = bool(watched)
         tapped.epoch = -1
 
     def _meet(self, tapped: Tapped, leg: OpenLeg, faults: PacketSide) -> None:

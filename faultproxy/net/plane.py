@@ -114,9 +114,16 @@ class PacketPlane:
         tapped = self._register.by_core.get(id(core))
         return partial(self._dials_out, tapped) if tapped is not None else None
 
+    def endure(self, core: Connection, sock: socket.socket) -> None:
+        """If segments of that connection come here, its new socket, one of ours, must have patience with what is done to them."""
+        if self.recorder is not None or (core.packets is not None and core.packets.watched):
+            sockets.endure(sock)
+            if (tapped := self._register.by_core.get(id(core))) is not None:
+                tapped.patient = True
+
     def _dials_out(self, tapped: Tapped, sock: socket.socket, port: int, done: bool) -> None:
         if not done:
-            sockets.endure(sock)
+            self.endure(tapped.core, sock)
             if self.copies_whole:
                 sockets.limit_segments(sock)
         if not self._wants(tapped, ("from_server", "to_server")):
@@ -225,8 +232,7 @@ class PacketPlane:
 
     def catch_up(self, core: Connection) -> None:
         """Tells the core what has gone by unseen: before it is told anything else, for a fault may begin then."""
-        tapped = self._register.by_core.get(id(core))
-        if tapped is not None:
+        if (tapped := self._register.by_core.get(id(core))) is not None:
             self._catch_up(tapped)
 
     def _catch_up(self, tapped: Tapped) -> None:
@@ -316,14 +322,12 @@ class PacketPlane:
 
     def keep_for_later(self, core: Connection, actions: Sequence[do.Action]) -> None:
         """Keeps what is to be done to sockets that are not there yet, if any are to come."""
-        tapped = self._register.by_core.get(id(core))
-        if tapped is not None and tapped.waiting is not None:
+        if (tapped := self._register.by_core.get(id(core))) is not None and tapped.waiting is not None:
             tapped.waiting += [action for action in actions if isinstance(action, _FOR_SOCKETS)]
 
     def refresh(self, core: Connection) -> None:
         """After the core has decided: which flows may pass unasked, how deep to copy, and when to come back."""
-        tapped = self._register.by_core.get(id(core))
-        if tapped is None:
+        if (tapped := self._register.by_core.get(id(core))) is None:
             return
         if tapped.gone:
             self._remove(tapped)
@@ -336,14 +340,12 @@ class PacketPlane:
             self._verdicts.want(tapped, core.packets)
 
     def _come_back(self, tapped: Tapped) -> None:
-        deadline = tapped.core.deadline()
-        if deadline is not None:
+        if (deadline := tapped.core.deadline()) is not None:
             tapped.alarm.by(deadline)
 
     def outlast(self, core: Connection) -> bool:
         """The sockets of the connection are closed. True: its segments still matter, and it is let go from here when they do not."""
-        tapped = self._register.by_core.get(id(core))
-        if tapped is None:
+        if (tapped := self._register.by_core.get(id(core))) is None:
             return False
         if core.lasting:
             self._register.outlast(tapped)

@@ -85,7 +85,7 @@ class Flow:
 class Tapped:
     """A connection whose segments are watched."""
 
-    __slots__ = ("alarm", "core", "epoch", "flows", "name", "ordinal", "stands", "waiting", "wants")
+    __slots__ = ("alarm", "core", "epoch", "flows", "name", "ordinal", "patient", "stands", "waiting", "wants")
 
     def __init__(self, core: Connection, ordinal: int, name: str) -> None:
         self.core = core
@@ -97,6 +97,8 @@ class Tapped:
         self.stands: list[Standing] = []
         """What the core is to be told before anything else."""
         self.epoch = -1
+        self.patient = False
+        """Whether our own sockets go on without an answer (`sockets.endure`)."""
         self.wants = (False, False)
         """Whether its faults want segments copied whole, and one by one."""
         self.waiting: list[Action] | None = []

@@ -80,9 +80,10 @@ class Verdicts:
         """Segments of other flows than before are brought. Where the kernel refuses that, faults miss them, and it is told."""
         try:
             self.watch(wanted)
-            self.unwatch(unwanted)
         except OSError as why:
             self._notify(f"not all connections that are open are met by the faults that have come: {why}")
+        with suppress(OSError):  # then they come, and pass
+            self.unwatch(unwanted)
 
     def attend(self, port: int, on: bool) -> None:
         """From now on SYNs to that port are brought, or are not any more."""

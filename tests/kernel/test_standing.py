@@ -5,6 +5,8 @@ from __future__ import annotations
 import select
 import socket
 
+import pytest
+
 from faultproxy.kernel.standing import Standing, standing
 from tests.kernel.sandboxed import in_sandbox
 from tests.kernel.unprivileged import unprivileged
@@ -96,6 +98,16 @@ def test_asked_it_is_none_the_worse() -> None:
         with socket.create_server(at):  # it binds again beside what is open, as a listener does
             served.sendall(b"still here")
             assert client.recv(20) == b"still here"
+
+
+@in_sandbox
+def test_it_leaves_repair_mode_where_the_kernel_knows_only_the_old_way() -> None:
+    listener, served, client = pair()
+    with pytest.MonkeyPatch.context() as patch, listener, served, client:
+        patch.setattr("faultproxy.kernel.standing._OFF_WITHOUT_PROBE", 7)  # refused, as -1 is before Linux 4.19
+        assert standing(served) is not None
+        served.sendall(b"it sends")
+        assert client.recv(20) == b"it sends"
 
 
 @in_sandbox

@@ -38,6 +38,12 @@ def queued(r: Rig) -> int:
     return r.proxy.queue.received if r.proxy.queue is not None else 0
 
 
+def patience(r: Rig) -> set[int]:
+    """For how many ms our own sockets go on without an answer; 0: as long as the kernel does."""
+    socks = [leg.sock for link in r.proxy.links for leg in link.legs.values() if leg.sock is not None]
+    return {sock.getsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_USER_TIMEOUT) for sock in socks}
+
+
 async def talk(w: Way) -> None:
     """A while of talk, so that nothing is as it was when the connection opened."""
     await w.pass_on(BULK[:100_000])
@@ -50,9 +56,15 @@ async def carries_on(r: Rig, w: Way) -> None:
     r.proxy.remove("it")
     await w.hear()
     await w.pass_on(BULK[:200_000])
+    await carries_on_unmet(r, w)
+
+
+async def carries_on_unmet(r: Rig, w: Way) -> None:
+    """None of its segments comes to the queue, and our own sockets are as any other."""
     before = queued(r)
     await talk(w)
     assert queued(r) == before
+    assert patience(r) == {0}
     await w.end()
 
 
@@ -115,6 +127,24 @@ async def test_a_filter_on_a_socket_that_is_open(tap: Tap) -> None:
         assert w.sink.nothing_to_read()
         r.proxy.remove("late")
         await carries_on(r, w)
+
+
+@pytest.mark.parametrize("tap", FROM)
+@in_network()
+async def test_a_filter_that_is_taken_off_has_dropped_something_that_nobody_was_told_yet(tap: Tap) -> None:
+    """It is asked for its count as it goes, and the answer comes when its fault is not there any more."""
+    async with rig(tells_all=True) as r:
+        w = await way(r, tap)
+        add(r, "delay", "to_client", name="another of segments", delay="1ms")
+        for _ in range(5):  # the count is looked at now and then anyway, and perhaps just before
+            add(r, "drop", tap, segments="data", on_match="GO")
+            await w.pass_on(b"GO")
+            before = w.sender.total_retrans
+            await w.say(b"lost")
+            await until(lambda before=before: w.sender.total_retrans > before, "a resend")  # type: ignore[misc]
+            r.proxy.remove("it")
+            await w.hear()
+        await w.end()
 
 
 @everywhere(*TAPS)
@@ -244,6 +274,16 @@ async def test_only_who_is_chosen_is_queued_and_only_while_anything_wants_it() -
             await w.end()
 
 
+@in_network()
+async def test_a_fault_that_goes_before_the_server_is_dialled_leaves_nothing() -> None:
+    async with rig('kind = "connect_delay"\ndelay = "300ms"', tells_all=True) as r:
+        add(r, "delay", "to_server", delay="1ms")
+        client = await r.dial()
+        await until(lambda: patience(r) == {3_600_000}, "a connection that is about to be dialled")
+        r.proxy.remove("it")
+        await carries_on_unmet(r, Way("to_server", client, await r.accept()))
+
+
 @pytest.mark.parametrize("others", [[], ['kind = "delay"\ndirection = "to_server"\ndelay = "1ms"']], ids=["unseen", "its SYN was seen"])
 @in_network()
 async def test_who_had_knocked_before_and_is_let_in_after(others: list[str]) -> None:
@@ -258,6 +298,17 @@ async def test_who_had_knocked_before_and_is_let_in_after(others: list[str]) -> 
         await w.say(b"lost once")
         await until(lambda: w.sender.total_retrans > before, "a resend")
         await w.end()
+
+
+@in_network()
+async def test_who_had_knocked_before_a_fault_went_and_is_let_in_after() -> None:
+    late = 'kind = "delay"\nname = "it"\ndirection = "from_client"\ndelay = "1ms"'
+    async with rig('kind = "accept_stall"\nname = "shut"', late, tells_all=True) as r:
+        client = await r.dial()
+        await until(lambda: r.proxy.snapshot().listening == "stalled", "a listener that accepts nobody")
+        r.proxy.remove("it")
+        r.proxy.order("shut", heal=True)
+        await carries_on_unmet(r, Way("from_client", client, await r.accept()))
 
 
 @pytest.mark.parametrize("tap", ["from_server", "to_server"])
@@ -298,13 +349,13 @@ async def test_our_own_socket_does_not_give_up_while_it_is_met_and_may_again_aft
     async with rig(tells_all=True) as r:
         w = await way(r, "from_client")
         await talk(w)
-        (link,) = r.proxy.links
-
-        def patience() -> set[int]:
-            return {leg.sock.getsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_USER_TIMEOUT) for leg in link.legs.values() if leg.sock}
-
-        add(r, "drop", "from_client", segments="rst")
-        assert patience() == {3_600_000}
+        add(r, "drop", "from_client", segments="rst", connections=[1])
+        assert patience(r) == {3_600_000}
+        other = await way(r, "from_client")
+        assert patience(r) == {3_600_000, 0}, "of the one that it chose, and not of the other"
+        await other.end()
+        other.server.fin()
+        await until(lambda: r.proxy.snapshot().open == 1, "the end of the other")
         r.proxy.remove("it")
-        assert patience() == {0}
+        assert patience(r) == {0}
         await holds(lambda: r.proxy.snapshot().open == 1, 0.1, "the connection")
