@@ -262,7 +262,7 @@ class Post:
 
     def remove(self, name: str, *, drain: bool = False) -> None:
         """Heals a fault and takes it out; with `drain`, bytes that it holds until a certain time keep that time. Raises Unknown."""
-        self._check(self._fault(name), goes=True)
+        self._fault(name)
         if self.proxy is not None:
             self.proxy.remove(name, drain=drain)
         del self.faults[name]
@@ -277,9 +277,9 @@ class Post:
         for name in self.faults:
             self._listening().order(name, heal=True)
 
-    def _check(self, fault: Fault, *, goes: bool = False) -> None:
-        """Raises Unfit for a fault that cannot be here; `goes`: that cannot be taken away."""
-        if not goes and fault.plane == "packet" and any(address.startswith("unix:") for address in (self.listen, self.upstream)):
+    def _check(self, fault: Fault) -> None:
+        """Raises Unfit for a fault that cannot be here."""
+        if fault.plane == "packet" and any(address.startswith("unix:") for address in (self.listen, self.upstream)):
             raise Unfit(f"{fault.name!r} acts on segments, and a unix socket has none: it needs TCP on both legs")
 
     def _fault(self, name: str) -> Fault:
